@@ -1,0 +1,77 @@
+"""The seam between planning and pixels: an engine loads models, a session turns jobs into pixels.
+
+Nothing here knows torch. `fake.py` beside it is an engine without a model, for tests and rehearsals.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchgen.job import Job, Model
+
+Pixels = NDArray[np.uint8]
+"""An RGB picture in memory: height x width x 3, 0 to 255."""
+
+OnStep = Callable[[int], None]
+"""Called after every denoising step with the number of steps taken so far: the sign of life of a long batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """How this machine does the work. None of it is in a recipe; all of it is in the record."""
+
+    engine: Literal["diffusers", "fake"] = "diffusers"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """What jobs ask for that say nothing themselves."""
+    threads: int = 0
+    """CPU threads of one operation; 0 leaves it to torch."""
+    memory: Literal["full", "encode_first", "offload", "sequential"] = "full"
+    batch: int = 0
+    """Pictures in one forward pass at most; 0 chooses once for a run, by device and picture size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A picture in memory, with what the record has to say about how it came to be."""
+
+    pixels: Pixels
+    facts: Mapping[str, Any]
+    """JSON values: `denoiser_evaluations`, `steps_taken`, `device`, `dtype`, `prompt_tokens`, `sigmas`, ..."""
+
+
+class Session(Protocol):
+    """A loaded model."""
+
+    def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
+        """Return one picture per job, in order; the jobs share `batch_key`.
+
+        The pixels of a job do not depend on which jobs are its neighbours, only (in the last bits) on their number.
+
+        Raises:
+            EngineError: out of memory, or the decoded picture is not finite.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the model go and give its memory back."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to load models."""
+
+    def open(self, model: Model) -> Session:
+        """Load `model`.
+
+        Raises:
+            ModelError: a file of it is missing, damaged or of another kind than its family says.
+        """
+        ...
+
+    def environment(self) -> Mapping[str, Any]:
+        """What pixels may depend on beyond the recipe: versions, device, threads, determinism flags. JSON values."""
+        ...

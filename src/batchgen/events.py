@@ -1,0 +1,77 @@
+"""What a run says. Progress bars, plain lines and logs are readers of events; nothing else prints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The plan is made and the run directory is held."""
+
+    directory: Path
+    asked: int
+    """Different pictures that the manifest asks for."""
+    done: int
+    """Of these, already there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """A model is about to be loaded, or its files to be hashed."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A session is open."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """The batch in hand has taken this many steps."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A picture is published and in the journal: it survives anything from here on."""
+
+    id: str
+    picture: Path
+    seconds: float
+    """Render time of its batch, divided by the number of pictures in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A job got no picture in this run."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetWritten:
+    """A contact sheet is on disk."""
+
+    sheet: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The run is over."""
+
+    made: int
+    failed: int
+    left: int
+    seconds: float
+
+
+Event = Started | Loading | Loaded | Stepped | Finished | Failed | SheetWritten | Ended
+Listener = Callable[[Event], None]

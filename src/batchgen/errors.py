@@ -7,12 +7,15 @@
     - ModelError      a model that is not here, is damaged, or cannot do what a job asks
   + RunError          exit 1: some of what was asked for is missing; run again to resume
     - EngineError     a model loaded, but a batch gave no pictures
+      . OutOfMemory   half of it may fit
+      . NotFinite     what came out is no picture
+      . DeviceLost    only a new process can use the device again
     - StoreError      pictures were rendered, but could not be kept
   + TryLater          exit 75: the run directory is held by another run, or the disk is full
   + Interrupted       exit 130: the person stopped the run
 
-Every message is one line: where, what was wrong, what is right. Programming mistakes stay ordinary exceptions: they show
-a traceback, never a friendly line.
+Every message is one line: where, what was wrong, what is right. Programming mistakes stay ordinary exceptions: they
+show a traceback, never a friendly line.
 """
 
 from collections.abc import Iterable
@@ -63,6 +66,18 @@ class RunError(BatchgenError):
 
 class EngineError(RunError):
     """A batch gave no pictures: out of memory, not finite, or not what was asked for."""
+
+
+class OutOfMemory(EngineError):
+    """A batch did not fit into memory; half of it may."""
+
+
+class NotFinite(EngineError):
+    """What the model made holds NaN or infinity: no picture, however it may look as bytes."""
+
+
+class DeviceLost(EngineError):
+    """The device answers every call with an error from here on; only a new process can use it again."""
 
 
 class StoreError(RunError):

@@ -99,6 +99,12 @@ class Numerics:
     """How 0..1 becomes 0..255. ComfyUI truncates; diffusers and batchgen round."""
 
 
+def recipe_id(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical form: the recipe as JSON with sorted keys, 64 hex digits."""
+    canonical = json.dumps(dict(recipe), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One picture to make, every field resolved. Equal jobs are the same picture."""
@@ -126,9 +132,8 @@ class Job:
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 of the canonical form: the recipe as JSON with sorted keys, 64 hex digits."""
-        canonical = json.dumps(dict(self.recipe), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        """Names the picture: 64 hex digits."""
+        return recipe_id(self.recipe)
 
     @property
     def batch_key(self) -> tuple[Model, Canvas, Sampling, Numerics]:

@@ -1,10 +1,10 @@
 """What the drawings are called: the caption grammar of the demo models.
 
-    caption    := [("picture" | "drawing" | "photo") "of"] subject [background]
-    subject    := one | ("two" | "three") colour shapes | one "and" one
-    one        := "a" ["small" | "large"] [colour] shape [position]
-    position   := "on the left" | "on the right" | "at the top" | "at the bottom"
-    background := "on a" colour "background" | "on" colour | "," colour "background"
+caption    := [("picture" | "drawing" | "photo") "of"] subject [background]
+subject    := one | ("two" | "three") colour shapes | one "and" one
+one        := "a" ["small" | "large"] [colour] shape [position]
+position   := "on the left" | "on the right" | "at the top" | "at the bottom"
+background := "on a" colour "background" | "on" colour | "," colour "background"
 """
 
 from random import Random
@@ -47,9 +47,9 @@ def plain_caption(scene: Scene) -> str:
 
 def caption(scene: Scene, rng: Random) -> str:
     """Return one of the many captions of a scene; it may leave something unsaid."""
-    size = "normal" if rng.random() < 0.12 else scene.size  # noqa: PLR2004 - shares of the grammar
-    position = "" if rng.random() < 0.12 else scene.position  # noqa: PLR2004
-    subject = _subject(scene, size=size, position=position, coloured=rng.random() >= 0.04)  # noqa: PLR2004
+    size = "normal" if rng.random() < 0.12 else scene.size
+    position = "" if rng.random() < 0.12 else scene.position
+    subject = _subject(scene, size=size, position=position, coloured=rng.random() >= 0.04)
     form = rng.choices(("full", "short", "medium", "comma", "none"), (58, 20, 10, 8, 4))[0]
     return {
         "full": f"{subject} on {_behind(scene)}",

@@ -64,7 +64,7 @@ WANDER: Final = 3.0
 """A centre lies up to this many pixels from where its position phrase says."""
 
 REACH: Final = 1.15
-"""No contour of radius 1 reaches further than this from its centre."""
+"""No contour of radius 1 reaches further than this to any of the four sides."""
 
 
 def _polygon(corners: int, radius: float, turn: float = -90.0) -> Contour:
@@ -203,14 +203,12 @@ def _placed(point: Point, figure: Figure) -> Point:
     )
 
 
-def one_shape(
-    rng: Random, combination: tuple[str, str, str], *, size: str = "normal", position: str = ""
-) -> Scene:
+def one_shape(rng: Random, combination: tuple[str, str, str], *, size: str = "normal", position: str = "") -> Scene:
     """Return a scene of one figure: (colour, shape, background) as given, the rest sampled."""
     colour, shape, background = combination
     radius = rng.uniform(*RADII[size])
     centre = POSITIONS.get(position, (CANVAS // 2, CANVAS // 2))
-    margin = REACH * radius + 1
+    margin = REACH * radius + 2
     x, y = (min(max(c + rng.uniform(-WANDER, WANDER), margin), CANVAS - margin) for c in centre)
     figure = Figure(shape=shape, colour=colour, rgb=jittered(rng, colour), x=x, y=y, radius=radius)
     return Scene(
@@ -232,7 +230,7 @@ def _row(rng: Random, layout: Layout, combination: tuple[str, str, str]) -> Scen
     """Return two or three equal figures side by side."""
     scene = one_shape(rng, combination)
     count = COUNTS[layout]
-    radius = rng.uniform(11.0, 12.5) if count == 2 else rng.uniform(8.0, 8.8)  # noqa: PLR2004 - as wide as fits
+    radius = rng.uniform(11.0, 12.5) if count == 2 else rng.uniform(8.0, 8.8)
     y = CANVAS / 2 + rng.uniform(-WANDER, WANDER)
     xs = [CANVAS * (k + 0.5) / count + rng.uniform(-0.7, 0.7) for k in range(count)]
     figures = tuple(replace(scene.figures[0], x=x, y=y, radius=radius) for x in xs)
@@ -266,7 +264,7 @@ def sample(rng: Random, split: Split = "seen") -> Scene:
 def sample_one(rng: Random, split: Split = "seen") -> Scene:
     """Return a random scene of one figure whose combination is of `split`."""
     size = rng.choices(("small", "normal", "large"), (15, 60, 25))[0]
-    placed = size != "large" and rng.random() < 0.4  # noqa: PLR2004 - the share that has a position
+    placed = size != "large" and rng.random() < 0.4
     position = rng.choice(tuple(POSITIONS)) if placed else ""
     return one_shape(rng, rng.choice(combinations(split)), size=size, position=position)
 

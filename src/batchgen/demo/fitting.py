@@ -59,9 +59,7 @@ def generator_of(seed: int, step: int) -> torch.Generator:
 class Fit:
     """Modules, their optimiser and how far they have come."""
 
-    def __init__(
-        self, modules: Mapping[str, nn.Module], optimiser: torch.optim.AdamW, plan: Plan, path: Path
-    ) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], optimiser: torch.optim.AdamW, plan: Plan, path: Path) -> None:
         """Resume from the checkpoint at `path` if there is one."""
         self.modules = dict(modules)
         self.optimiser = optimiser

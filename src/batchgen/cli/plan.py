@@ -1,0 +1,131 @@
+"""`batchgen plan`: what `run` would do with the same words, and why. It renders nothing and writes nothing."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchgen.cli.asking import Asked, Request, ask, asking
+
+if TYPE_CHECKING:
+    from batchgen.plan.plan import Plan, Reason
+
+
+@click.command(short_help="Say what run would do, and why; render nothing.")
+@asking
+@click.option("--jobs", "each", is_flag=True, help="A line for each picture to make, with its reason.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a run directory, for programs.")
+def plan(request: Request, each: bool, as_json: bool) -> int:
+    r"""Say what `batchgen run` would do with the same words, and why; render nothing.
+
+    \b
+    batchgen plan demo
+    batchgen plan demo steps=10,20,40 --jobs
+    batchgen plan demo --json | jq .to_make
+    """
+    import json
+
+    from batchgen.store.history import history
+
+    for asked in ask(request):
+        made, _ = plan_of(asked, history(asked.directory).known)
+        if as_json:
+            click.echo(json.dumps(_facts(asked, made), ensure_ascii=False, indent=2))
+        else:
+            click.echo("\n".join(_in_words(asked, made, each=each)))
+    return 0
+
+
+def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
+    """Plan what is asked for beside what is `known` of the run directory; return the batch size with it."""
+    from batchgen.plan.plan import make_plan
+    from batchgen.run.batches import choose_batch, kept_batch
+
+    canvases = (cell.job.canvas for cell in asked.sweep.cells)
+    batch = choose_batch(asked.settings.runtime, canvases, kept_batch(asked.directory))
+    return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order), batch
+
+
+def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
+    lines = [
+        f"{asked.directory.root}: {made.asked} pictures asked for, {len(made.done)} there, {made.to_make} to make",
+        *(f"  {group.model.name} ({group.model.family}): {_counted(group)}" for group in made.groups),
+    ]
+    if made.groups:
+        lines.append(f"model loads: {made.loads} (at least {made.load_bound})")
+        lines.append(_estimated(asked, made))
+    reasons = Counter(str(reason) for reason in made.reasons.values())
+    if reasons:
+        lines.append("why: " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
+    if asked.sweep.excluded:
+        lines.append(f"excluded: {asked.sweep.excluded} of {asked.sweep.product} combinations")
+    if made.stale:
+        lines.append(f"no longer asked for: {len(made.stale)} pictures, which stay where they are")
+    lines += [f"note: {note}" for note in asked.sweep.notes]
+    lines += [f"warning: {warning}" for warning in asked.sweep.warnings]
+    if each:
+        lines += [f"{reason}: {stem}" for stem, reason in _jobs(asked, made)]
+    return lines
+
+
+def _counted(group: Any) -> str:
+    pictures = sum(len(batch) for batch in group.batches)
+    return f"{pictures} pictures in {len(group.batches)} batches"
+
+
+def _jobs(asked: Asked, made: "Plan") -> list[tuple[str, str]]:
+    from batchgen.plan.names import file_stem
+
+    varying = asked.sweep.varying
+    cells = (cell for group in made.groups for batch in group.batches for cell in batch)
+    return [(file_stem(cell, varying), str(made.reasons[cell.job.id])) for cell in cells]
+
+
+def _estimated(asked: Asked, made: "Plan") -> str:
+    from batchgen.cli.progress import duration
+
+    found = _estimate(asked, made)
+    if not found.known:
+        return "time and disk: not known before the first pictures of a model are made"
+    size = f"{found.bytes / 1e6:.1f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB"
+    rest = f", for {found.known} of {found.asked} pictures" if found.known < found.asked else ""
+    return f"estimated: {duration(found.seconds)}, {size}{rest} (and the loading of models)"
+
+
+def _estimate(asked: Asked, made: "Plan") -> Any:
+    from batchgen.plan.estimate import estimate
+    from batchgen.store.samples import samples
+
+    runs = asked.directory.root, *asked.settings.output.root.glob("*/")
+    jobs = [cell.job for group in made.groups for batch in group.batches for cell in batch]
+    return estimate(jobs, samples(runs, {group.model.digest for group in made.groups}))
+
+
+def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
+    found = _estimate(asked, made)
+    return {
+        "directory": str(asked.directory.root),
+        "asked": made.asked,
+        "done": len(made.done),
+        "to_make": made.to_make,
+        "groups": [
+            {
+                "model": group.model.name,
+                "family": group.model.family,
+                "digest": group.model.digest,
+                "batches": len(group.batches),
+                "pictures": sum(len(batch) for batch in group.batches),
+            }
+            for group in made.groups
+        ],
+        "loads": made.loads,
+        "load_bound": made.load_bound,
+        "estimate": {"seconds": found.seconds, "bytes": found.bytes, "pictures": found.known},
+        "axes": {axis.name: list(axis.values) for axis in asked.sweep.axes},
+        "excluded": asked.sweep.excluded,
+        "no_longer_asked_for": list(made.stale),
+        "jobs": [{"name": stem, "reason": reason} for stem, reason in _jobs(asked, made)],
+        "notes": list(asked.sweep.notes),
+        "warnings": list(asked.sweep.warnings),
+    }

@@ -1,0 +1,119 @@
+"""Readers of a run's events: a bar on a terminal, plain lines when the output is a file."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from batchgen.events import Event, Failed, Finished, Listener, Loaded, Loading, Started, Stepped
+
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} pictures [{elapsed}, {remaining} left] {postfix}"
+
+SECONDS_BETWEEN_LINES = 5.0
+"""A log of a night should be readable in the morning."""
+
+
+def listener(stream: TextIO = sys.stderr) -> Listener:
+    """Return the reader that fits `stream`."""
+    return Bar(stream) if stream.isatty() else Lines(stream)
+
+
+class Bar:
+    """A tqdm bar: pictures, the model being loaded, seconds a picture, time left."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: tqdm[Any] | None = None
+        self._model = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show what `event` changes."""
+        match event:
+            case Started(asked=asked, done=done):
+                self._bar = tqdm(total=asked, initial=done, file=self._stream, bar_format=_BAR, dynamic_ncols=True)
+            case Loading(model=model):
+                self._say(f"loading {model}")
+            case Loaded(model=model):
+                self._model = model
+                self._say(model)
+            case Finished(seconds=seconds):
+                self._update()
+                self._say(f"{self._model} {seconds:.2f} s/picture")
+            case Failed(id=id_, reason=reason):
+                tqdm.write(f"failed: {id_[:12]}: {reason}", file=self._stream)
+            case Stepped():
+                self._refresh()
+            case _:
+                self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands, on a line of its own."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _say(self, words: str) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(words)
+
+    def _update(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def _refresh(self) -> None:
+        if self._bar is not None:
+            self._bar.update(0)
+
+
+class Lines:
+    """A line when something begins, fails or ends, and now and then how far it is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._asked = self._done = self._fresh = 0
+        self._began = self._said = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Write what is worth a line."""
+        match event:
+            case Started(asked=asked, done=done):
+                self._asked, self._done = asked, done
+                self._began = self._said = time.monotonic()
+            case Loading(model=model):
+                self._write(f"loading {model}")
+            case Loaded(model=model, seconds=seconds):
+                self._write(f"loaded {model} in {seconds:.1f} s")
+            case Finished():
+                self._done += 1
+                self._fresh += 1
+                self._say_how_far()
+            case Failed(id=id_, reason=reason):
+                self._write(f"failed: {id_[:12]}: {reason}")
+            case _:
+                pass
+
+    def _say_how_far(self) -> None:
+        now = time.monotonic()
+        if now - self._said < SECONDS_BETWEEN_LINES and self._done < self._asked:
+            return
+        self._said = now
+        each = (now - self._began) / self._fresh
+        left = each * (self._asked - self._done)
+        self._write(f"{self._done}/{self._asked} pictures, {each:.2f} s each, {duration(left)} left")
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> [duration(x) for x in (0.4, 75, 3700, 200_000)]
+    ['0 s', '1 min 15 s', '1 h 2 min', '2 d 8 h']
+    """
+    whole = round(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {smaller}"
+    return f"{whole} s"

@@ -1,0 +1,64 @@
+"""`batchgen status RUN`: what a run directory holds."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(short_help="Say how far a run is.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status(run: Path, as_json: bool) -> int:
+    r"""Say how far a run is: pictures asked for, made, failed and left, and who is at work on it.
+
+    \b
+    batchgen status outputs/demo
+    batchgen status outputs/demo --json | jq .left
+    """
+    import json
+
+    found = _status(run)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        click.echo(_in_words(run, found))
+    return 0 if not found["left"] else 1
+
+
+def _status(run: Path) -> dict[str, Any]:
+    import json
+
+    from batchgen.errors import UsageError
+    from batchgen.plan.plan import Reason
+    from batchgen.store.history import history
+    from batchgen.store.layout import RunDirectory
+    from batchgen.store.lock import at_work
+
+    directory = RunDirectory(run)
+    if not directory.plan.is_file():
+        raise UsageError("no run directory: it has no .batchgen/plan.json", where=str(run))
+    plan = json.loads(directory.plan.read_text(encoding="utf-8"))
+    past = history(directory)
+    asked = set(plan["jobs"])
+    done = {id_ for id_, reason in past.known.items() if reason is Reason.DONE}
+    failed = {id_: reason for id_, reason in past.failed.items() if id_ in asked - done}
+    holder = at_work(directory.lock)
+    return {
+        "asked": len(asked),
+        "made": len(asked & done),
+        "failed": failed,
+        "left": len(asked - done),
+        "no_longer_asked_for": len(done - asked),
+        "held_by": None if holder is None else {"host": holder.host, "pid": holder.pid},
+    }
+
+
+def _in_words(run: Path, found: dict[str, Any]) -> str:
+    lines = [f"{run}: {found['made']} of {found['asked']} pictures are there, {found['left']} left"]
+    if found["held_by"]:
+        lines.append(f"at work: process {found['held_by']['pid']} on {found['held_by']['host']}")
+    if found["no_longer_asked_for"]:
+        lines.append(f"{found['no_longer_asked_for']} more are there that the manifest no longer asks for")
+    lines += [f"failed: {id_[:12]}: {reason}" for id_, reason in found["failed"].items()]
+    return "\n".join(lines)

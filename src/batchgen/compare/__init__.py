@@ -1,0 +1,1 @@
+"""Side by side: contact sheets of a run's pictures."""

@@ -1,0 +1,180 @@
+"""Contact sheets: a page of pictures with the names of its rows and columns, drawn by Pillow.
+
+A sheet shows what is there: a picture still to be made is a pale field that says so, an excluded combination is left
+empty. Where one file would be over 64 megapixels, which many viewers refuse, the rows (and if a single row is too
+wide, the columns) go on in the next file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from batchgen.compare.layout import Page, Shown
+
+MAX_PIXELS = 64_000_000
+"""Of one file."""
+
+SMALLEST_CELL, LARGEST_CELL = 160, 512
+"""Pixels of a cell's longer side: small pictures are enlarged by a whole number, large ones are reduced to fit."""
+
+_GAP = 8
+_MARGIN = 28
+_LABEL_WIDTH = 190
+_PAPER, _INK, _FAINT, _FIELD = (255, 255, 255), (28, 30, 34), (120, 124, 130), (238, 239, 241)
+
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Type:
+    """The three sizes of letters on a sheet."""
+
+    title: _Font
+    head: _Font
+    text: _Font
+
+
+def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[Path]:
+    """Draw `page` into `target` (`....png`), or into `...-2.png` and so on where one file would be too large.
+
+    Files are written beside their place and then renamed, so that a viewer never sees half a sheet.
+
+    Returns:
+        The files, in reading order.
+    """
+    cell = _cell_size(page)
+    written = []
+    for number, part in enumerate(_parts(page, cell), start=1):
+        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
+        picture = draw(part, cell=cell, title=title, footer=footer)
+        half = path.with_name(f".{path.name}.part")
+        picture.save(half, "PNG", compress_level=6)
+        half.replace(path)
+        written.append(path)
+    return written
+
+
+def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image.Image:
+    """Return the sheet as an RGB picture. `cell` is width and height of one field in pixels."""
+    letters = _Type(title=_font(24), head=_font(15), text=_font(13))
+    width, left = _width(page, cell)
+    title_lines = [title, *wrap(page.title, letters.head, width - 2 * _MARGIN)] if page.title else [title]
+    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 50
+    height = top + len(page.rows) * (cell[1] + _GAP) + 14 + _MARGIN
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN), title_lines[0], _INK, letters.title)
+    for number, line in enumerate(title_lines[1:]):
+        pen.text((_MARGIN, _MARGIN + 36 + 20 * number), line, _FAINT, letters.head)
+    _draw_heads(pen, page, letters, (left, top, *cell))
+    for row, (name, shown) in enumerate(zip(page.rows, page.cells, strict=True)):
+        y = top + row * (cell[1] + _GAP)
+        if left > _MARGIN:
+            _draw_label(pen, name, letters.head, (left - 14, y + cell[1] // 2))
+        for column, each in enumerate(shown):
+            _draw_cell(sheet, each, (left + column * (cell[0] + _GAP), y, *cell), letters.text)
+    pen.text((_MARGIN, height - _MARGIN - 4), footer, _FAINT, letters.text)
+    return sheet
+
+
+def _width(page: Page, cell: tuple[int, int]) -> tuple[int, int]:
+    """The sheet's width, and where its first column begins."""
+    left = _MARGIN + (_LABEL_WIDTH if page.y else 0)
+    return max(left + len(page.columns) * (cell[0] + _GAP) - _GAP + _MARGIN, 420), left
+
+
+def _draw_heads(pen: ImageDraw.ImageDraw, page: Page, letters: _Type, place: tuple[int, int, int, int]) -> None:
+    left, top, width, _ = place
+    if page.y:
+        pen.text((left - 14, top - 12), page.y, _FAINT, letters.text, anchor="rs")
+    if not page.x:
+        return
+    pen.text((left, top - 34), page.x, _FAINT, letters.text, anchor="ls")
+    for column, name in enumerate(page.columns):
+        lines = wrap(name, letters.head, width)[:1]
+        pen.text((left + column * (width + _GAP) + width // 2, top - 12), lines[0], _INK, letters.head, anchor="ms")
+
+
+def _draw_label(pen: ImageDraw.ImageDraw, name: str, font: _Font, place: tuple[int, int]) -> None:
+    right, middle = place
+    lines = wrap(name, font, _LABEL_WIDTH - 20)[:8]
+    for number, line in enumerate(lines):
+        y = middle + 20 * number - 10 * (len(lines) - 1)
+        pen.text((right, y), line, _INK, font, anchor="rm")
+
+
+def _draw_cell(sheet: Image.Image, shown: Shown | None, place: tuple[int, int, int, int], font: _Font) -> None:
+    x, y, width, height = place
+    if shown is None:
+        return
+    if shown.picture is None:
+        pen = ImageDraw.Draw(sheet)
+        pen.rectangle((x, y, x + width - 1, y + height - 1), fill=_FIELD)
+        pen.text((x + width // 2, y + height // 2), "not made yet", _FAINT, font, anchor="mm")
+        return
+    with Image.open(shown.picture, formats=("PNG",)) as picture:
+        fitted = _fit(picture.convert("RGB"), (width, height))
+    sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
+
+
+def _fit(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
+    scale = min(cell[0] / picture.width, cell[1] / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    # Enlarged pixels stay pixels: a comparison must not be smoothed. Reduced ones are averaged.
+    return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
+
+
+def _cell_size(page: Page) -> tuple[int, int]:
+    """Width and height that hold the widest and the highest picture of the page."""
+    sizes = [_size(each.picture) for row in page.cells for each in row if each and each.picture]
+    width, height = (max(side) for side in zip(*sizes, strict=True)) if sizes else (SMALLEST_CELL, SMALLEST_CELL)
+    longer = max(width, height)
+    scale = -(-SMALLEST_CELL // longer) if longer < SMALLEST_CELL else min(1.0, LARGEST_CELL / longer)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path, formats=("PNG",)) as picture:
+        return picture.size
+
+
+def _parts(page: Page, cell: tuple[int, int]) -> Iterator[Page]:
+    """Cut `page` so that no part is over `MAX_PIXELS`."""
+    overhead = 2 * _MARGIN + _LABEL_WIDTH + 200
+    columns = max(1, (MAX_PIXELS // (cell[1] + overhead) - overhead) // (cell[0] + _GAP))
+    width = min(len(page.columns), columns) * (cell[0] + _GAP) + overhead
+    rows = max(1, (MAX_PIXELS // width - overhead) // (cell[1] + _GAP))
+    for top, bottom in pairwise([*range(0, len(page.rows), rows), len(page.rows)]):
+        for left, right in pairwise([*range(0, len(page.columns), columns), len(page.columns)]):
+            yield Page(
+                title=page.title,
+                x=page.x,
+                y=page.y,
+                columns=page.columns[left:right],
+                rows=page.rows[top:bottom],
+                cells=tuple(row[left:right] for row in page.cells[top:bottom]),
+            )
+
+
+def wrap(text: str, font: _Font, width: int) -> list[str]:
+    """Break `text` into lines of at most `width` pixels, between words where that is possible."""
+    lines, line = [], ""
+    for word in text.split():
+        if font.getlength(f"{line} {word}".strip()) <= width:
+            line = f"{line} {word}".strip()
+            continue
+        if line:
+            lines.append(line)
+        line = word
+        while font.getlength(line) > width and len(line) > 1:
+            cut = max(1, int(len(line) * width / font.getlength(line)))
+            lines.append(line[:cut])
+            line = line[cut:]
+    return [*lines, line] if line or not lines else lines
+
+
+def _font(size: int) -> _Font:
+    return ImageFont.load_default(size)

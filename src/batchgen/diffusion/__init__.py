@@ -1,0 +1,1 @@
+"""Models at work: the only room that knows torch, diffusers and transformers."""

@@ -1,0 +1,37 @@
+"""What a family of models must be able to do for a session to render with it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from batchgen.diffusion.conditioning import Encoded, Wording
+from batchgen.diffusion.decoding import Decoder
+from batchgen.job import Canvas, Sampling
+
+Predict = Callable[[Tensor, float], Tensor]
+"""Latents of shape (rows, channels, height, width) and a timestep to what the model predicts, of the same shape."""
+
+
+class Denoiser(Protocol):
+    """The loaded parts of one model."""
+
+    decoder: Decoder
+    dtype: torch.dtype
+
+    def encode(self, wording: Wording) -> Encoded:
+        """Return what the model makes of a text; the text encoders are brought to the device for it."""
+        ...
+
+    def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
+        """Return channels, height and width of one latent image."""
+        ...
+
+    def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
+        """Return how to predict for as many rows as there are texts, all of one length."""
+        ...
+
+    def to_decoding(self) -> None:
+        """Have the autoencoder on the device."""
+        ...

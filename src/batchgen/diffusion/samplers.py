@@ -1,0 +1,129 @@
+"""Denoising runs with ComfyUI's noise levels in them.
+
+    stepper = make_stepper(sampling, scheduler_config=config, seeds=seeds, shape=(4, height // 8, width // 8))
+    latents = stepper.first_latent(first_noise(seeds, shape).to(device))
+    for timestep in stepper.timesteps:
+        output = denoiser(stepper.model_input(latents), timestep)
+        latents = stepper.step(output, latents)
+
+Latents between calls are float32 on the denoiser's device, in a scale that the stepper knows and the caller need not.
+Nothing but betas (or the shift of flow time) and the kind of prediction is read from a checkpoint's configuration:
+`clip_sample`, `thresholding`, `timestep_spacing` and their like belong to other samplers than the one asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isclose, prod, sqrt
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from batchgen.diffusion.solvers import SOLVERS, Course, Solver
+from batchgen.errors import ModelError
+from batchgen.job import Sampling
+from batchgen.sampling.names import check_sampling
+from batchgen.sampling.schedules import Levels, Table, flow_table, sigmas, timesteps_of, training_table
+
+
+class Stepper:
+    """One denoising run of one batch: made anew for each, and called in turn."""
+
+    def __init__(self, solver: Solver, course: Course, table: Table) -> None:
+        """Run `solver` over `course` for a model trained on `table`."""
+        self._solver = solver
+        self._table = table
+        self._calls = 0
+        self.sigmas: Levels = course.sigmas
+        """Noise levels as ComfyUI lists them, for the record."""
+        self.timesteps: tuple[float, ...] = tuple(timesteps_of(solver.levels, table).tolist())
+        """What the denoiser is told, one number a call: whole training steps, or 1000 * sigma for flow matching."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that will be taken."""
+        return len(self.sigmas) - 1
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps taken so far: 0 to `steps`."""
+        if self._calls == len(self.timesteps):
+            return self.steps
+        return self._calls * self.steps // len(self.timesteps)
+
+    def first_latent(self, noise: Tensor) -> Tensor:
+        """Return what a picture from nothing starts as, from standard normal `noise`."""
+        return self.noised(torch.zeros_like(noise), noise)
+
+    def noised(self, latent: Tensor, noise: Tensor) -> Tensor:
+        """Return what a run starts as that begins with the picture `latent`: its noise at the first level."""
+        first = float(self.sigmas[0])
+        if self._table.flow:
+            return (1.0 - first) * latent.float() + first * noise.float()
+        # At the level where training ended the model knows a variance of sigma^2 + 1, not sigma^2.
+        highest = float(self._table.sigmas[-1])
+        whole = first > highest or isclose(first, highest, rel_tol=1e-5)
+        mixed = latent.float() + noise.float() * (sqrt(first**2 + 1) if whole else first)
+        return mixed / sqrt(first**2 + 1) if self._solver.preserving else mixed
+
+    def model_input(self, latents: Tensor) -> Tensor:
+        """Return `latents` in the scale that the denoiser was trained on."""
+        if self._solver.preserving or self._table.flow:
+            return latents
+        return latents / sqrt(float(self._solver.levels[self._calls]) ** 2 + 1)
+
+    def step(self, output: Tensor, latents: Tensor) -> Tensor:
+        """Return the latents after one call of the denoiser; after the last one, the picture's.
+
+        Args:
+            output: What the denoiser gave for `model_input(latents)`, guidance applied; any floating dtype.
+            latents: What `first_latent`, `noised` or the last `step` returned.
+        """
+        after = self._solver.advance(output.float(), latents.float())
+        self._calls += 1
+        if self._solver.preserving and self._calls == len(self.timesteps):
+            return after * sqrt(float(self.sigmas[-1]) ** 2 + 1)
+        return after
+
+
+def make_stepper(
+    sampling: Sampling,
+    *,
+    scheduler_config: Mapping[str, Any],
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    flow: bool = False,
+    strength: float | None = None,
+) -> Stepper:
+    """Prepare a run.
+
+    Args:
+        sampling: `sampler`, `schedule` and `steps` are read.
+        scheduler_config: The checkpoint's `scheduler_config.json`.
+        seeds: One for each picture of the batch.
+        shape: One picture's latent: (channels, height, width), or (tokens, features) as FLUX packs them.
+        flow: Whether the model is a flow-matching one.
+        strength: For image to image, 0 < strength <= 1: how much of the noise is put on the picture.
+
+    Raises:
+        UsageError: sampler or schedule is unknown, or there are too few steps for the schedule.
+        ModelError: the model was trained in a way that is not supported, or cannot use this sampler or schedule.
+    """
+    check_sampling(sampling.sampler, sampling.schedule, steps=sampling.steps, flow=flow)
+    table = flow_table(scheduler_config, tokens=_tokens(shape)) if flow else training_table(scheduler_config)
+    levels = sigmas(sampling.schedule, sampling.steps, table, sampler=sampling.sampler, strength=strength)
+    prediction = "epsilon" if flow else _prediction(scheduler_config)
+    course = Course(sigmas=levels, prediction=prediction, seeds=tuple(seeds), shape=tuple(shape))
+    return Stepper(SOLVERS[sampling.sampler](course), course, table)
+
+
+def _prediction(config: Mapping[str, Any]) -> Literal["epsilon", "v_prediction"]:
+    found = config.get("prediction_type", "epsilon")
+    if found not in ("epsilon", "v_prediction"):
+        message = f"scheduler_config.json: prediction_type {found!r} is not supported; epsilon and v_prediction are"
+        raise ModelError(message)
+    return "epsilon" if found == "epsilon" else "v_prediction"
+
+
+def _tokens(shape: Sequence[int]) -> int:
+    # FLUX makes a token of 2x2 latent pixels.
+    return shape[0] if len(shape) == 2 else prod(side // 2 for side in shape[1:])

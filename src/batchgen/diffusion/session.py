@@ -1,0 +1,227 @@
+"""A loaded model at work: a batch of jobs in, pictures out."""
+
+import gc
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from batchgen.diffusion.conditioning import Encoded, Remembered, Wording
+from batchgen.diffusion.denoiser import Denoiser, Predict
+from batchgen.diffusion.machine import failures_in_words, name_of, resolve_precision
+from batchgen.diffusion.noise import first_noise
+from batchgen.diffusion.samplers import Stepper, make_stepper
+from batchgen.engine import OnStep, Rendered, Runtime
+from batchgen.errors import EngineError
+from batchgen.job import Job, Model, Text
+from batchgen.models.families import FAMILIES
+
+LoadDenoiser = Callable[[Model, torch.dtype], Denoiser]
+
+Asked = tuple[Encoded, Encoded | None]
+"""What one picture shall show and, with guidance, what it shall stay away from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denoised:
+    """Latents of a batch, and what it took."""
+
+    latents: Tensor
+    stepper: Stepper
+    evaluations: int
+    """Calls of the model that each picture took; with guidance each call predicts for both texts."""
+    seconds: float
+
+
+class DiffusionSession:
+    """One model, ready to render."""
+
+    def __init__(
+        self, model: Model, runtime: Runtime, device: torch.device, load: LoadDenoiser, schedule: dict[str, Any]
+    ) -> None:
+        """Load the model in the number format that the runtime says.
+
+        Raises:
+            ModelError: a file is missing, damaged, or of another family.
+        """
+        self._model = model
+        self._runtime = runtime
+        self._device = device
+        self._load = load
+        self._schedule = schedule
+        self._remembered = Remembered()
+        self._denoiser: Denoiser | None = load(model, resolve_precision("auto", runtime, model.family, device))
+
+    def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
+        """Return one picture per job, in order; the jobs share `batch_key`.
+
+        Raises:
+            OutOfMemory: the batch does not fit.
+            NotFinite: a decoded picture has NaN or infinity.
+            DeviceLost: the device fails from here on.
+        """
+        if len({job.batch_key for job in jobs}) != 1:
+            raise EngineError("the jobs of a batch must share model, canvas, sampling and numerics")
+        with torch.inference_mode(), failures_in_words():
+            denoiser = self._in_precision(jobs[0].numerics.precision)
+            asked = [self._ask(denoiser, job) for job in jobs]
+            pictures: dict[int, Rendered] = {}
+            for places in places_by_length(asked):
+                # Short of companions of its length, a picture has copies of one: its bits depend on the batch's size
+                # alone, never on how long the other prompts are.
+                padded = places + places[-1:] * (len(jobs) - len(places))
+                batch = Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded])
+                rendered = self._render(batch, len(places), on_step)
+                pictures |= dict(zip(places, rendered, strict=True))
+        return [pictures[k] for k in range(len(jobs))]
+
+    def _in_precision(self, precision: str) -> Denoiser:
+        """Return the denoiser in the format asked for. It is read again for another: a round trip would lose bits."""
+        if self._denoiser is None:
+            raise EngineError("the session is closed")
+        dtype = resolve_precision(precision, self._runtime, self._model.family, self._device)
+        if dtype != self._denoiser.dtype:
+            self._let_go()
+            self._denoiser = self._load(self._model, dtype)
+        return self._denoiser
+
+    def _ask(self, denoiser: Denoiser, job: Job) -> Asked:
+        text = job.text
+        wanted = self._encoded(denoiser, text, text.prompt)
+        if job.sampling.guidance_scale == 1:
+            return wanted, None
+        return wanted, self._encoded(denoiser, text, text.negative_prompt)
+
+    def _encoded(self, denoiser: Denoiser, text: Text, words: str) -> Encoded:
+        wording = Wording(text=words, emphasis=text.emphasis, clip_skip=text.clip_skip)
+        encoded = self._remembered.get(wording)
+        if encoded is None:
+            encoded = denoiser.encode(wording)
+            self._remembered.put(wording, encoded)
+        return encoded
+
+    def _render(self, batch: "Batch", wanted: int, on_step: OnStep) -> list[Rendered]:
+        """Return the first `wanted` pictures of a batch; the rest of it is padding."""
+        denoised = batch.denoise(self._schedule, self._device, on_step)
+        batch.denoiser.to_decoding()
+        decoded = batch.denoiser.decoder.decode(denoised.latents, batch.jobs[0].numerics.rounding)
+        shared = self._facts(batch, denoised)
+        return [
+            Rendered(pixels=pixels, facts=shared | batch.facts_of(k) | ({"decode_fp32_retry": True} if again else {}))
+            for k, (pixels, again) in enumerate(decoded[:wanted])
+        ]
+
+    def _facts(self, batch: "Batch", denoised: Denoised) -> dict[str, Any]:
+        stepper = denoised.stepper
+        return {
+            "denoiser_evaluations": denoised.evaluations,
+            "steps_taken": stepper.steps_taken,
+            "timesteps": len(stepper.timesteps),
+            "sigmas": [rounded(sigma) for sigma in stepper.sigmas],
+            "device": self._device.type,
+            "dtype": name_of(batch.denoiser.dtype),
+            "vae_dtype": name_of(batch.denoiser.decoder.dtype),
+            "batch_size": len(batch.jobs),
+            "seconds_denoise": round(denoised.seconds, 3),
+        }
+
+    def _let_go(self) -> None:
+        self._denoiser = None
+        self._remembered = Remembered()
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        """Let the model go and give its memory back."""
+        self._let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that go through the denoiser together; the texts of all are of one length, the negative ones of one, too."""
+
+    denoiser: Denoiser
+    jobs: Sequence[Job]
+    asked: Sequence[Asked]
+
+    def denoise(self, schedule: dict[str, Any], device: torch.device, on_step: OnStep) -> Denoised:
+        """Take the steps from noise to latents."""
+        began = time.perf_counter()
+        first = self.jobs[0]
+        seeds = [job.seed for job in self.jobs]
+        shape = self.denoiser.latent_shape(first.canvas)
+        flow = FAMILIES[first.model.family].flow
+        stepper = make_stepper(first.sampling, scheduler_config=schedule, seeds=seeds, shape=shape, flow=flow)
+        predict = self._guided()
+        latents = stepper.first_latent(first_noise(seeds, shape).to(device))
+        evaluations, told = 0, 0
+        for timestep in stepper.timesteps:
+            output = predict(stepper.model_input(latents), timestep)
+            evaluations += 1
+            latents = stepper.step(output, latents)
+            if stepper.steps_taken > told:
+                told = stepper.steps_taken
+                on_step(told)
+        seconds = time.perf_counter() - began
+        return Denoised(latents=latents, stepper=stepper, evaluations=evaluations, seconds=seconds)
+
+    def _guided(self) -> Predict:
+        """Return how to predict with guidance: uncond + w * (cond - uncond), arXiv:2207.12598.
+
+        Both texts go through in one pass of twice as many rows, or in two passes if one is longer: where texts are
+        attended to, a text must not be padded with another's length.
+        """
+        first = self.jobs[0]
+        scale = first.sampling.guidance_scale
+        wanted = [text for text, _ in self.asked]
+        unwanted = [text for _, text in self.asked if text is not None]
+        if not unwanted:
+            return self._predictor(wanted)
+        if unwanted[0].length == wanted[0].length:
+            both = self._predictor([*unwanted, *wanted])
+
+            def in_one_pass(latents: Tensor, timestep: float) -> Tensor:
+                away, towards = both(torch.cat((latents, latents)), timestep).chunk(2)
+                return away + scale * (towards - away)
+
+            return in_one_pass
+        predict_away, predict_towards = self._predictor(unwanted), self._predictor(wanted)
+
+        def in_two_passes(latents: Tensor, timestep: float) -> Tensor:
+            away = predict_away(latents, timestep)
+            return away + scale * (predict_towards(latents, timestep) - away)
+
+        return in_two_passes
+
+    def _predictor(self, texts: Sequence[Encoded]) -> Predict:
+        first = self.jobs[0]
+        return self.denoiser.predictor(texts, first.canvas, first.sampling)
+
+    def facts_of(self, place: int) -> dict[str, Any]:
+        """Return what is to be said of one picture alone."""
+        wanted, unwanted = self.asked[place]
+        facts: dict[str, Any] = {
+            "batch_index": place,
+            "prompt_tokens": wanted.tokens,
+            "chunks": wanted.chunks,
+            "guided": unwanted is not None,
+        }
+        return facts if unwanted is None else facts | {"negative_prompt_tokens": unwanted.tokens}
+
+
+def places_by_length(asked: Sequence[Asked]) -> list[list[int]]:
+    """Group the places of a batch so that texts in a group are of equal lengths; groups as they first appear."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for place, (wanted, unwanted) in enumerate(asked):
+        groups.setdefault((wanted.length, 0 if unwanted is None else unwanted.length), []).append(place)
+    return list(groups.values())
+
+
+def rounded(number: float) -> float:
+    """Return the number with six significant digits: enough to recognise a schedule."""
+    return float(f"{float(number):.6g}") if math.isfinite(number) else 0.0

@@ -1,0 +1,57 @@
+"""One `.safetensors` file that holds a whole model, as most fine-tuned checkpoints are shared.
+
+Such a file has neither configurations nor tokenizers: they come from a diffusers folder of the same family.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.loaders.single_file_utils import SingleFileComponentError, create_diffusers_clip_model_from_ldm
+from safetensors.torch import load_file
+
+from batchgen.diffusion.loading import Part
+from batchgen.errors import ModelError
+
+_FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SingleFileComponentError)
+
+
+def load_parts(path: Path, folder: Path, parts: Sequence[Part], dtype: torch.dtype) -> dict[str, Any]:
+    """Load the components in the checkpoint `path`, configured by those in `folder`.
+
+    Raises:
+        ModelError: a component is not in the file, or not as its configuration says.
+    """
+    weights = load_file(path)
+    return {part.name: _load(part, path, folder, weights, dtype) for part in parts}
+
+
+def _load(part: Part, path: Path, folder: Path, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
+    place = folder / part.name
+    if not place.is_dir():
+        raise ModelError(f"has no {part.name}/, whose configuration {path.name} needs", where=str(folder))
+    if not part.weights:
+        return part.kind.from_pretrained(str(place), local_files_only=True)
+    dtype = part.dtype or dtype
+    try:
+        loaded = _convert(part, folder, weights, dtype)
+    except _FAULTS as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"its {part.name} cannot be loaded: {reason}", where=str(path)) from error
+    left_out = [name for name, tensor in loaded.state_dict().items() if tensor.is_meta]
+    if left_out:
+        raise ModelError(f"holds no whole {part.name}: {left_out[0]} is missing", where=str(path))
+    return loaded.to(dtype).eval()
+
+
+def _convert(part: Part, folder: Path, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
+    # The converters take out of the dictionary what they have used; each gets one of its own.
+    mine = dict(weights)
+    if hasattr(part.kind, "from_single_file"):
+        return part.kind.from_single_file(
+            mine, config=str(folder), subfolder=part.name, dtype=dtype, local_files_only=True
+        )
+    return create_diffusers_clip_model_from_ldm(
+        part.kind, mine, subfolder=part.name, config=str(folder), torch_dtype=dtype, local_files_only=True
+    )

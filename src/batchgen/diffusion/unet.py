@@ -1,0 +1,118 @@
+"""Stable Diffusion 1.5 and XL: a UNet that attends to the states of one or two CLIP text encoders."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
+from batchgen.diffusion.decoding import Decoder
+from batchgen.diffusion.denoiser import Predict
+from batchgen.diffusion.library import (
+    AutoencoderKL,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    UNet2DConditionModel,
+)
+from batchgen.diffusion.loading import Part, load_parts
+from batchgen.diffusion.residence import Memory, Residence
+from batchgen.job import Canvas, Model, Sampling
+
+_SD15 = (
+    Part(name="tokenizer", kind=CLIPTokenizer, weights=False),
+    Part(name="text_encoder", kind=CLIPTextModel),
+    Part(name="unet", kind=UNet2DConditionModel),
+)
+_SDXL = (
+    *_SD15,
+    Part(name="tokenizer_2", kind=CLIPTokenizer, weights=False),
+    Part(name="text_encoder_2", kind=CLIPTextModelWithProjection),
+)
+
+
+class UNetDenoiser:
+    """A loaded model of family `sd15` or `sdxl`."""
+
+    def __init__(self, model: Model, dtype: torch.dtype, device: torch.device, memory: Memory) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: a file is missing, damaged, or of another family.
+        """
+        self._sdxl = model.family == "sdxl"
+        vae = Part(name="vae", kind=AutoencoderKL, dtype=self._vae_dtype(dtype))
+        self._parts = load_parts(model, (*(_SDXL if self._sdxl else _SD15), vae), dtype)
+        if not self._parts["vae"].config.force_upcast:
+            self._parts["vae"].to(dtype)
+        self._device = device
+        self._encoders = [name for name in self._parts if name.startswith("text_encoder")]
+        modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
+        self._residence = Residence(modules, device, memory)
+        self._unet = self._parts["unet"]
+        self.dtype = dtype
+        self.decoder = Decoder(self._parts["vae"])
+
+    def _vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        # SDXL's autoencoder overflows in fp16; those that were mended say so in `force_upcast`.
+        return torch.float32 if self._sdxl and dtype is torch.float16 else dtype
+
+    def encode(self, wording: Wording) -> Encoded:
+        """Return the states of one text encoder, or of two beside each other with the second one's summary."""
+        self._residence.bring(self._encoders)
+        read = [self._read(wording, name) for name in self._encoders]
+        first = read[0]
+        states = torch.cat([each.states for each in read], dim=-1)
+        return Encoded(
+            states=states.to(self.dtype),
+            pooled=read[1].pooled if self._sdxl else None,
+            tokens=first.tokens,
+            chunks=first.chunks,
+        )
+
+    def _read(self, wording: Wording, name: str) -> Encoded:
+        tokenizer = self._parts[name.replace("text_encoder", "tokenizer")]
+        frame = clip_frame(tokenizer)
+        chunks = lay_out(wording, tokenizer, frame)
+        # SDXL was trained on the states before the last layer, so that skipping one changes nothing.
+        layer = -max(2, wording.clip_skip) if self._sdxl else -wording.clip_skip
+        run = clip_run(self._parts[name], self._device, layer=layer, normed=not self._sdxl)
+        states, pooled = encode(chunks, frame, run, wording.emphasis)
+        tokens = sum(len(chunk) for chunk in chunks)
+        return Encoded(states=states, pooled=pooled, tokens=tokens, chunks=len(chunks))
+
+    def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
+        """Return channels, height and width of one latent image."""
+        scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
+        return (self._unet.config.in_channels, canvas.height // scale, canvas.width // scale)
+
+    def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
+        """Return how to predict for as many rows as there are texts, all of one length."""
+        del sampling
+        self._residence.bring(["unet"])
+        states = torch.cat([text.states for text in texts]).to(self._device, self.dtype)
+        added = self._added(texts, canvas) if self._sdxl else None
+
+        def predict(latents: Tensor, timestep: float) -> Tensor:
+            output: Tensor = self._unet(
+                latents.to(self.dtype),
+                torch.tensor(timestep, device=self._device),
+                encoder_hidden_states=states,
+                added_cond_kwargs=added,
+                return_dict=False,
+            )[0]
+            return output.float()
+
+        return predict
+
+    def _added(self, texts: Sequence[Encoded], canvas: Canvas) -> dict[str, Any]:
+        """Return SDXL's micro-conditioning: made at this size, nothing cropped, shown at this size."""
+        size = (canvas.height, canvas.width)
+        times = torch.tensor([(*size, 0, 0, *size)] * len(texts), device=self._device, dtype=self.dtype)
+        pooled = torch.cat([text.pooled for text in texts if text.pooled is not None])
+        return {"text_embeds": pooled.to(self._device, self.dtype), "time_ids": times}
+
+    def to_decoding(self) -> None:
+        """Have the autoencoder on the device."""
+        self._residence.bring(["vae"])

@@ -1,0 +1,81 @@
+"""What one run shall make, as its author wrote it: plain frozen values, not yet judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from batchgen.manifest.reading import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One item of `prompts`: a text, a template, or a file with one of these in each line."""
+
+    kind: Literal["prompt", "template", "file"]
+    text: str
+    """The prompt, kept literally; the template; or the path of the file, relative to the manifest."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What else the entry says: recipe fields, `model`, `size`, the values of prompt variables, options of bundles."""
+    name: str | None = None
+    """Begins the names of the pictures, and labels the prompt in sheets. Not in the id."""
+    note: str | None = None
+    """For people. Not in the id."""
+    sample: int | None = None
+    """How many prompts to draw from a template; None: all of them."""
+    sample_seed: int = 0
+    """Of the draw. The pictures' seeds are another thing."""
+    where: str = ""
+    """A place to click."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subset:
+    """A random part of all cells; a larger `count` with the same seed holds the smaller one."""
+
+    count: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What one run shall make."""
+
+    name: str
+    """Of the run: outputs/<name>/."""
+    file: str
+    """As the person wrote it; empty where there is none."""
+    folder: Path
+    """What prompt files are relative to."""
+    set: Mapping[str, Any] = field(default_factory=dict)
+    prompts: tuple[Entry, ...] = ()
+    seeds: Any = None
+    """As written (`0..3`, a list, `{count: 8, from: 100}`); None where nothing is said."""
+    sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    bundles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    zip: tuple[tuple[str, ...], ...] = ()
+    exclude: tuple[Mapping[str, Any], ...] = ()
+    subset: Subset | None = None
+    order: Literal["grouped", "breadth"] = "grouped"
+    compare: Mapping[str, str] | None = field(default_factory=dict)
+    """Axis names under `x`, `y`, `page`; empty: not said; None: pictures only."""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The plain values it was read from."""
+    source_text: str = ""
+    lines: Mapping[Location, int] = field(default_factory=dict)
+    words: Mapping[Location, str] = field(default_factory=dict)
+    """What came from the command line instead of the file: the word, by where it went."""
+
+    def where(self, at: Location = ()) -> str | None:
+        """Return the place of a value, or of the nearest thing around it: `herons.yaml:14`, or a command-line word."""
+        for length in range(len(at), -1, -1):
+            if (word := self.words.get(at[:length])) is not None:
+                return word
+            if (line := self.lines.get(at[:length])) is not None:
+                return f"{self.file}:{line}"
+        return self.file or None
+
+
+def adhoc(name: str = "adhoc", *, folder: Path = Path()) -> Manifest:
+    """Return the manifest of a run without one: everything comes from the command line."""
+    return Manifest(name=name, file="", folder=folder)

@@ -1,0 +1,156 @@
+"""The JSON Schema of a manifest, so that editors complete and check it while it is written.
+
+It says what can be said without conf/: names of fields, samplers and schedules, and the ranges of numbers. What depends
+on more than one place (quarrelling axes, unknown variables) is for `batchgen plan`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from batchgen.job import FIELDS, MAX_SEED
+from batchgen.sampling.names import SAMPLERS, SCHEDULES
+
+_RANGE: Final = {
+    "type": "string",
+    "pattern": r"^-?\d+(\.\d+)?\.\.-?\d+(\.\d+)?(/\d+(\.\d+)?)?$",
+    "description": "A range with both its ends: 4..20/8 is 4, 12, 20.",
+}
+_SIZE: Final = {"type": "string", "pattern": r"^[1-9]\d*x[1-9]\d*$", "description": "Width x height in pixels: 64x96."}
+_SCALAR: Final = {"type": ["string", "number", "boolean"]}
+_SEED: Final = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+
+
+def schema(models: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a manifest.
+
+    Args:
+        models: Names of models, which editors then complete; without any, `model` is any text.
+    """
+    fields = _fields(models)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "batchgen manifest",
+        "description": "What one run of batchgen shall make.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": _properties(fields),
+        "$defs": {**_definitions(fields), "fields": _object(fields, "Recipe fields, the model and the size.")},
+    }
+
+
+def _fields(models: Sequence[str]) -> dict[str, Any]:
+    found = {name: TypeAdapter(kind).json_schema() for name, kind in sorted(FIELDS.items())}
+    found["sampler"] = {"enum": sorted(SAMPLERS), "description": "The algorithm that takes the steps."}
+    found["schedule"] = {"enum": list(SCHEDULES), "description": "How noise levels are spaced over the steps."}
+    found["model"] = {"enum": sorted(models)} if models else {"type": "string", "description": "A name in conf/model/."}
+    found["size"] = _SIZE
+    return found
+
+
+def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {"$ref": "#/$defs/entry"}
+    axis_names = {"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True}
+    return {
+        "name": _described(
+            {"type": "string", "pattern": r"^[^\W_][\w .-]{0,63}$"}, "Names outputs/<name>/; default: the file's."
+        ),
+        "set": {"$ref": "#/$defs/fields"},
+        "prompts": _described({"type": "array", "minItems": 1, "items": entry}, "What is to be seen."),
+        "seeds": {"$ref": "#/$defs/seeds"},
+        "sweep": _sweep(fields),
+        "bundles": _bundles(),
+        "zip": _described({"type": "array", "items": axis_names}, "Axes that go together instead of multiplying."),
+        "exclude": _exclude(),
+        "subset": _subset(),
+        "order": _described({"enum": ["grouped", "breadth"]}, "breadth: one take of everything first, seeds last."),
+        "compare": _compare(),
+    }
+
+
+def _definitions(fields: Mapping[str, Any]) -> dict[str, Any]:
+    labels = {"name": {"type": "string"}, "note": {"type": "string"}}
+    extra = {name: each for name, each in fields.items() if name != "prompt"}
+    draw = {"mode": {"enum": ["all", "sample"]}, "count": {"type": "integer", "minimum": 1}}
+    return {
+        "option": {**_object(fields, "Fields that this option sets."), "additionalProperties": _SCALAR},
+        "entry": {
+            "anyOf": [
+                _described({"type": "string"}, "A prompt, kept literally."),
+                _entry("prompt", "Kept literally, whatever characters it has.", {**extra, **labels}),
+                _entry("template", "{a|b} is either; ${name} is the value of an axis.", {**extra, **labels, **draw}),
+                _entry("file", "A .txt, .csv or .jsonl beside the manifest.", extra),
+            ]
+        },
+        "seeds": {
+            "description": f"Whole numbers, 0 to {MAX_SEED}.",
+            "anyOf": [
+                _SEED,
+                {"type": "string", "pattern": r"^\d+(\.\.\d+(/\d+)?)?$"},
+                {"type": "array", "minItems": 1, "items": {"anyOf": [_SEED, _RANGE]}},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["count"],
+                    "properties": {"count": {"type": "integer", "minimum": 1}, "from": _SEED},
+                },
+            ],
+        },
+    }
+
+
+def _entry(key: str, description: str, others: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {key: {"type": "string", "description": description}, **others}
+    # Values of prompt variables and options of bundles have names that only the manifest knows.
+    return {"type": "object", "required": [key], "properties": properties, "additionalProperties": _SCALAR}
+
+
+def _sweep(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "The product of these axes. A name that is no recipe field is a prompt variable.",
+        "properties": {name: _axis(each) for name, each in fields.items() if name not in ("prompt", "seed")},
+        "propertyNames": {"not": {"enum": ["prompt", "prompts", "seed", "seeds"]}},
+        "additionalProperties": _axis(_SCALAR),
+    }
+
+
+def _axis(kind: Mapping[str, Any]) -> dict[str, Any]:
+    one = {"anyOf": [kind, _RANGE]}
+    return {"anyOf": [kind, _RANGE, {"type": "array", "minItems": 1, "items": one}]}
+
+
+def _bundles() -> dict[str, Any]:
+    option = {"$ref": "#/$defs/option"}
+    options = {"type": "object", "minProperties": 1, "additionalProperties": option}
+    return {
+        "type": "object",
+        "description": "Axes whose values set several fields: axis -> option -> field -> value.",
+        "additionalProperties": options,
+    }
+
+
+def _exclude() -> dict[str, Any]:
+    values = {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]}
+    condition = {"type": "object", "minProperties": 1, "additionalProperties": values}
+    text = "Left out is what meets every part of one item; '>12', '<=4', '!=8' compare numbers."
+    return {"type": "array", "description": text, "items": condition}
+
+
+def _subset() -> dict[str, Any]:
+    properties = {"count": {"type": "integer", "minimum": 1}, "seed": {"type": "integer", "minimum": 0}}
+    return {**_object(properties, "A seeded random part of all cells."), "required": ["count"]}
+
+
+def _compare() -> dict[str, Any]:
+    axes = {name: {"type": "string"} for name in ("x", "y", "page")}
+    return {"anyOf": [{"type": "boolean"}, _object(axes, "Axes of the contact sheets; false: pictures only.")]}
+
+
+def _object(properties: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {"type": "object", "description": description, "additionalProperties": False, "properties": dict(properties)}
+
+
+def _described(kind: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {**kind, "description": description}

@@ -1,0 +1,342 @@
+"""A manifest: what one run shall make, as its author wrote it.
+
+This module knows the shape of the file: which keys there are, and what kind of thing stands under each. What the words
+mean (whether there is such a sampler, whether two axes quarrel) is judged by `plan.expand`, which knows conf/ and the
+command line.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from batchgen.errors import ManifestError, unknown_name
+from batchgen.job import FIELDS
+from batchgen.manifest.manifest import Entry, Manifest, Subset
+from batchgen.manifest.reading import Document, Location, parse_json, parse_yaml, read_text
+from batchgen.sampling.names import explain_field
+
+KEYS: Final = (
+    "name",
+    "set",
+    "prompts",
+    "seeds",
+    "sweep",
+    "bundles",
+    "zip",
+    "exclude",
+    "subset",
+    "order",
+    "compare",
+)
+"""Every key of a manifest, in the order in which people write them."""
+
+CHOICES: Final = (*sorted(FIELDS), "model", "size")
+"""What `set` and a prompt's entry may say: recipe fields, the model, and `size` for width and height together."""
+
+_NOT_HERE: Final[Mapping[str, str]] = {
+    "runtime": "how a machine works comes from conf/runtime or `runtime.…=` on the command line",
+    "output": "where pictures go comes from conf/output, `output.…=` or --into",
+    "paths": "folders come from conf/ or `paths.…=` on the command line",
+    "hooks": "nothing that runs comes from a manifest",
+}
+"""A manifest may be a stranger's; these belong to the person who runs it."""
+
+_NAME: Final = re.compile(r"[^\W_][\w .-]{0,63}")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest from a YAML or JSON file.
+
+    Raises:
+        ManifestError: it cannot be read, or does not have the shape of a manifest; with file and line.
+    """
+    parsers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml}
+    parse = parsers.get(path.suffix.lower())
+    if parse is None:
+        raise ManifestError("a manifest's name ends in .yaml, .yml or .json", where=str(path))
+    return manifest_of(parse(read_text(path, kind="manifest"), str(path)))
+
+
+def manifest_of(document: Document) -> Manifest:
+    """Give a document the shape of a manifest.
+
+    Raises:
+        ManifestError: it has another shape; with file and line.
+    """
+    shape = _Shape(document)
+    top = shape.mapping((), document.value)
+    shape.known_keys(top)
+    path = Path(document.file)
+    return Manifest(
+        name=shape.name(top.get("name"), path.stem),
+        file=document.file,
+        folder=path.parent,
+        set=shape.choices(("set",), top.get("set", {})),
+        prompts=shape.entries(top.get("prompts")),
+        seeds=top.get("seeds"),
+        sweep=shape.sweep(top.get("sweep", {})),
+        bundles=shape.bundles(top.get("bundles", {})),
+        zip=shape.zip(top.get("zip", [])),
+        exclude=shape.exclude(top.get("exclude", [])),
+        subset=shape.subset(top.get("subset")),
+        order=shape.order(top.get("order", "grouped")),
+        compare=shape.compare(top.get("compare", {})),
+        document=top,
+        source_text=document.text,
+        lines=document.lines,
+    )
+
+
+def entry_of(document: Document) -> Entry:
+    """Read one line of a prompt file as an entry.
+
+    Raises:
+        ManifestError: it is neither a text nor a mapping with a prompt or template.
+    """
+    shape = _Shape(document)
+    entry = shape.entry((), document.value)
+    if entry.kind == "file":
+        shape.fail((), "a prompt file inside a prompt file; name it in the manifest")
+    return entry
+
+
+class _Shape:
+    """Checks kinds of things, and says where a wrong one stands."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def where(self, at: Location) -> str:
+        """Return the place of a value, or of the nearest thing around it."""
+        lines = self._document.lines
+        line = next((lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines), 1)
+        return f"{self._document.file}:{line}"
+
+    def fail(self, at: Location, message: str) -> NoReturn:
+        """Raise the error at its place."""
+        raise ManifestError(message, where=self.where(at))
+
+    def mapping(self, at: Location, value: Any) -> Mapping[str, Any]:
+        """Return a mapping that has something in it, or the empty one that stands for nothing said."""
+        if not isinstance(value, dict):
+            example = "steps: 20" if at else "prompts: [a red circle]"
+            self.fail(at, f"{_path(at)}must be a mapping such as `{example}`, not {_shown(value)}")
+        return value
+
+    def list(self, at: Location, value: Any, example: str) -> Sequence[Any]:
+        """Return a list."""
+        if not isinstance(value, list):
+            self.fail(at, f"{_path(at)}must be a list such as `{example}`, not {_shown(value)}")
+        return value
+
+    def text(self, at: Location, value: Any) -> str:
+        """Return a text."""
+        if not isinstance(value, str):
+            quoted = f'; in quotes it is one: "{value}"' if isinstance(value, int | float) else ""
+            self.fail(at, f"{_path(at)}must be a text, not {_shown(value)}{quoted}")
+        return value
+
+    def whole(self, at: Location, value: Any, *, least: int) -> int:
+        """Return a whole number, at least `least`."""
+        if type(value) is not int or value < least:
+            self.fail(at, f"{_path(at)}must be a whole number, at least {least}, not {_shown(value)}")
+        return value
+
+    def scalar(self, at: Location, value: Any) -> Any:
+        """Return a text or number."""
+        if value is None or isinstance(value, dict | list):
+            self.fail(at, f"{_path(at)}must be one value, not {_shown(value)}")
+        return value
+
+    def known_keys(self, top: Mapping[str, Any]) -> None:
+        """Refuse keys that a manifest does not have, with the reason or the right place."""
+        for key, value in top.items():
+            if key not in KEYS:
+                self.fail((key,), _wrong_key(key))
+            if value is None:
+                self.fail((key,), f"nothing stands under {key!r}; give it a value, or leave the key out")
+
+    def name(self, value: Any, stem: str) -> str:
+        """Return the run's name: a folder will have it."""
+        if value is None:
+            return re.sub(r"[^\w .-]", "-", stem).lstrip("._- ")[:64].rstrip(" .") or "manifest"
+        text = self.text(("name",), value)
+        if not _NAME.fullmatch(text) or text[-1] in " .":
+            right = "letters, digits, spaces and . _ - (at most 64, a letter or digit first)"
+            self.fail(("name",), f"name: a folder gets this name, so it is made of {right}, not {text!r}")
+        return text
+
+    def choices(self, at: Location, value: Any) -> Mapping[str, Any]:
+        """Return field -> value of `set` or of a bundle's option."""
+        found = self.mapping(at, value)
+        return {key: self.scalar((*at, key), each) for key, each in found.items()}
+
+    def entries(self, value: Any) -> tuple[Entry, ...]:
+        """Return the items of `prompts`."""
+        if value is None:
+            return ()
+        items = self.list(("prompts",), value, "[a red circle, a blue star]")
+        if not items:
+            self.fail(("prompts",), "prompts: there is none; write at least one")
+        return tuple(self.entry(("prompts", i), item) for i, item in enumerate(items))
+
+    def entry(self, at: Location, value: Any) -> Entry:
+        """Return one item of `prompts`."""
+        if not isinstance(value, dict):
+            return Entry(kind="prompt", text=self.text(at, value), where=self.where(at))
+        kinds = [key for key in ("prompt", "template", "file") if key in value]
+        if len(kinds) != 1:
+            keys = ", ".join(value) or "nothing"
+            hint = "" if kinds else "; a text with a colon in it needs quotes"
+            self.fail(at, f"needs exactly one of prompt, template, file; it has: {keys}{hint}")
+        kind = kinds[0]
+        rest = {key: each for key, each in value.items() if each is not None}
+        for key in [key for key, each in rest.items() if isinstance(each, dict | list)]:
+            self.scalar((*at, key), rest[key])
+        text = self.text((*at, kind), rest.pop(kind, None))
+        sample, sample_seed = self.draw(at, rest) if kind == "template" else (None, 0)
+        labels = {key: self.text((*at, key), rest.pop(key)) for key in ("name", "note") if key in rest}
+        if labels and kind == "file":
+            self.fail(at, "name and note belong to the lines of the file, not to the file")
+        return Entry(
+            kind=kind,  # type: ignore[arg-type]  # one of the three above
+            text=text,
+            fields=rest,
+            name=labels.get("name"),
+            note=labels.get("note"),
+            sample=sample,
+            sample_seed=sample_seed,
+            where=self.where(at),
+        )
+
+    def draw(self, at: Location, rest: dict[str, Any]) -> tuple[int | None, int]:
+        """Take `mode`, `count` and the draw's `seed` out of a template's keys."""
+        mode = rest.pop("mode", "all")
+        if mode not in ("all", "sample"):
+            self.fail((*at, "mode"), f"mode: must be all or sample, not {_shown(mode)}")
+        if mode == "all":
+            if "count" in rest:
+                self.fail((*at, "count"), "count: goes with `mode: sample`; `mode: all` makes every prompt")
+            return None, 0
+        if "count" not in rest:
+            self.fail(at, "mode: sample needs a count, such as `count: 8`")
+        count = self.whole((*at, "count"), rest.pop("count"), least=1)
+        return count, self.whole((*at, "seed"), rest.pop("seed", 0), least=0)
+
+    def sweep(self, value: Any) -> Mapping[str, tuple[Any, ...]]:
+        """Return axis -> values as written; a range is one text."""
+        found: dict[str, tuple[Any, ...]] = {}
+        for name, values in self.mapping(("sweep",), value).items():
+            at = ("sweep", name)
+            if name in ("prompt", "prompts", "seed", "seeds"):
+                self.fail(at, f"{name!r} is always an axis; write it under `{name.rstrip('s')}s:`, outside of sweep")
+            items = values if isinstance(values, list) else [values]
+            if not items:
+                self.fail(at, f"{name}: an axis without values would make no picture; give it one or leave it out")
+            found[name] = tuple(self.scalar((*at, i), item) for i, item in enumerate(items))
+        return found
+
+    def bundles(self, value: Any) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        """Return axis -> option -> field -> value."""
+        found: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        for name, options in self.mapping(("bundles",), value).items():
+            at = ("bundles", name)
+            if name in CHOICES:
+                self.fail(at, f"{name!r} is a recipe field; a bundle sets several fields and has a name of its own")
+            if not self.mapping(at, options):
+                self.fail(at, f"{name}: a bundle without options would make no picture")
+            found[name] = {option: self.choices((*at, option), fields) for option, fields in options.items()}
+        return found
+
+    def zip(self, value: Any) -> tuple[tuple[str, ...], ...]:
+        """Return the groups of axes that advance together."""
+        example = "[[width, height]]"
+        groups = [self.list(("zip", i), group, example) for i, group in enumerate(self.list(("zip",), value, example))]
+        seen: set[str] = set()
+        for i, group in enumerate(groups):
+            if len(group) < 2:
+                self.fail(("zip", i), "zip: a group needs at least two axes")
+            for j, name in enumerate(group):
+                if self.text(("zip", i, j), name) in seen:
+                    self.fail(("zip", i, j), f"zip: {name!r} is there twice")
+                seen.add(name)
+        return tuple(tuple(group) for group in groups)
+
+    def exclude(self, value: Any) -> tuple[Mapping[str, Any], ...]:
+        """Return the conditions, each with a tuple of values under a name."""
+        found = []
+        for i, item in enumerate(self.list(("exclude",), value, "[{sampler: ddim, steps: '>12'}]")):
+            if not self.mapping(("exclude", i), item):
+                self.fail(("exclude", i), "exclude: an empty condition would leave nothing out, or everything")
+            conditions = {}
+            for name, wanted in item.items():
+                values = wanted if isinstance(wanted, list) else [wanted]
+                if not values:
+                    self.fail(("exclude", i, name), f"exclude: nothing is said about {name!r}")
+                conditions[name] = tuple(self.scalar(("exclude", i, name), each) for each in values)
+            found.append(conditions)
+        return tuple(found)
+
+    def subset(self, value: Any) -> Subset | None:
+        """Return the random part that is asked for."""
+        if value is None:
+            return None
+        found = self.mapping(("subset",), value)
+        for key in found:
+            if key not in ("count", "seed"):
+                self.fail(("subset", key), unknown_name("key of subset", key, ("count", "seed")))
+        if "count" not in found:
+            self.fail(("subset",), "subset: needs a count, such as `{count: 500, seed: 1}`")
+        return Subset(
+            count=self.whole(("subset", "count"), found["count"], least=1),
+            seed=self.whole(("subset", "seed"), found.get("seed", 0), least=0),
+        )
+
+    def order(self, value: Any) -> Literal["grouped", "breadth"]:
+        """Return the order of work."""
+        if value not in ("grouped", "breadth"):
+            self.fail(("order",), f"order: must be grouped or breadth, not {_shown(value)}")
+        return "grouped" if value == "grouped" else "breadth"
+
+    def compare(self, value: Any) -> Mapping[str, str] | None:
+        """Return axis names under x, y, page; None for `false`."""
+        if value is False:
+            return None
+        if value is True:
+            return {}
+        found = self.mapping(("compare",), value)
+        for key, axis in found.items():
+            if key not in ("x", "y", "page"):
+                self.fail(("compare", key), unknown_name("key of compare", key, ("x", "y", "page")))
+            self.text(("compare", key), axis)
+        if len(set(found.values())) < len(found):
+            self.fail(("compare",), "compare: x, y and page must be different axes")
+        return found
+
+
+def _wrong_key(key: str) -> str:
+    """Say why a manifest has no such key, and what to write instead."""
+    if key in _NOT_HERE:
+        return f"{key!r} cannot be set by a manifest: {_NOT_HERE[key]}"
+    if f"{key}s" in KEYS:
+        return f"unknown key {key!r}; did you mean '{key}s'? (known: {', '.join(KEYS)})"
+    if key in CHOICES:
+        return f"{key!r} is a recipe field: write it under `set:` (one value) or `sweep:` (several)"
+    told = explain_field(key, KEYS)
+    return told if "unknown" in told else f"unknown key {key!r}: {told}"
+
+
+def _path(at: Location) -> str:
+    """Return the words before a message: `sweep.steps: `."""
+    words = [f"[{each}]" if isinstance(each, int) else f".{each}" for each in at]
+    return "".join(words).lstrip(".") + ": " if words else ""
+
+
+def _shown(value: Any) -> str:
+    """Return a value in a few words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else repr(value)[:60]

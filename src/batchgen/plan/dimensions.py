@@ -1,0 +1,149 @@
+"""The directions in which a sweep extends: an axis, a bundle, or several axes zipped together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchgen.errors import ManifestError, unknown_name
+from batchgen.job import FIELDS
+from batchgen.manifest import Manifest
+from batchgen.manifest.shape import CHOICES
+from batchgen.plan.fields import FieldReader, may_be_range, read_variable
+from batchgen.plan.sweep import label, read_range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One place along a dimension."""
+
+    coordinates: tuple[Any, ...]
+    """One value for each axis of the dimension; None where it does not touch a prompt."""
+    sets: Mapping[str, Any]
+    """Checked recipe fields, `model`, and texts of prompt variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimension:
+    """Axes that advance together: usually one."""
+
+    names: tuple[str, ...]
+    options: tuple[Option, ...]
+    wheres: tuple[str | None, ...]
+    """Where each axis is written."""
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """Every field and variable that some option sets."""
+        return frozenset().union(*(option.sets for option in self.options))
+
+
+def read_dimensions(manifest: Manifest, reader: FieldReader) -> tuple[Dimension, ...]:
+    """Return the dimensions of a manifest in the order in which it names them, seeds and prompts not among them.
+
+    Raises:
+        ManifestError: a value is wrong or there twice, one field is set by two axes, or a zip does not fit.
+    """
+    single = {axis.names[0]: axis for axis in (*_axes(manifest, reader), *_bundles(manifest, reader))}
+    found = _zipped(manifest, single)
+    for dimension in found:
+        _all_different(dimension)
+    _one_setter(tuple(single.values()))
+    return found
+
+
+def _axes(manifest: Manifest, reader: FieldReader) -> Iterator[Dimension]:
+    for name, values in manifest.sweep.items():
+        where = manifest.where(("sweep", name))
+        if name in manifest.bundles:
+            raise ManifestError(f"{name!r} is both an axis and a bundle; rename one", where=where)
+        placed = [(value, manifest.where(("sweep", name, i))) for i, value in enumerate(values)]
+        options = [option for value, place in placed for option in _options(name, value, place, reader)]
+        yield Dimension(names=(name,), options=tuple(options), wheres=(where,))
+
+
+def _options(name: str, value: Any, where: str | None, reader: FieldReader) -> Iterator[Option]:
+    """Yield what one written value stands for: itself, or each value of a range."""
+    values: Sequence[Any] = (value,)
+    if may_be_range(name, value):
+        try:
+            values = read_range(value)
+        except ValueError as error:
+            raise ManifestError(f"{name}: {error}", where=where) from error
+    for each in values:
+        if name in CHOICES:
+            sets = reader.read(name, each, where)
+            yield Option(coordinates=(sets.get(name, each),), sets=sets)
+        else:
+            text = read_variable(name, each, where)
+            yield Option(coordinates=(text,), sets={name: text})
+
+
+def _bundles(manifest: Manifest, reader: FieldReader) -> Iterator[Dimension]:
+    for name, choices in manifest.bundles.items():
+        options = []
+        for choice, values in choices.items():
+            at = ("bundles", name, choice)
+            plain = {key: value for key, value in values.items() if key in CHOICES}
+            wheres = {key: manifest.where((*at, key)) for key in values}
+            sets = reader.read_all(plain, manifest.where(at), wheres)
+            sets |= {key: read_variable(key, value, wheres[key]) for key, value in values.items() if key not in CHOICES}
+            options.append(Option(coordinates=(choice,), sets=sets))
+        yield Dimension(names=(name,), options=tuple(options), wheres=(manifest.where(("bundles", name)),))
+
+
+def _zipped(manifest: Manifest, single: Mapping[str, Dimension]) -> tuple[Dimension, ...]:
+    """Put the axes of each zip group together, where the first of them stood."""
+    groups = {name: (i, group) for i, group in enumerate(manifest.zip) for name in group}
+    for name, (i, _) in groups.items():
+        if name not in single:
+            raise ManifestError(f"zip: {unknown_name('axis', name, single)}", where=manifest.where(("zip", i)))
+    found: dict[tuple[str, ...], Dimension] = {}
+    for name, dimension in single.items():
+        i, group = groups.get(name, (0, (name,)))
+        if group not in found:
+            found[group] = (
+                _together([single[each] for each in group], manifest.where(("zip", i)))
+                if i or len(group) > 1
+                else dimension
+            )
+    return tuple(found.values())
+
+
+def _together(parts: Sequence[Dimension], where: str | None) -> Dimension:
+    if len({len(part.options) for part in parts}) > 1:
+        lengths = ", ".join(f"{part.names[0]} has {len(part.options)}" for part in parts)
+        raise ManifestError(f"zip: axes that go together need equally many values, but {lengths}", where=where)
+    rows = zip(*(part.options for part in parts), strict=True)
+    options = (
+        Option(
+            coordinates=tuple(value for option in row for value in option.coordinates),
+            sets={key: value for option in row for key, value in option.sets.items()},
+        )
+        for row in rows
+    )
+    return Dimension(
+        names=tuple(name for part in parts for name in part.names),
+        options=tuple(options),
+        wheres=tuple(where for part in parts for where in part.wheres),
+    )
+
+
+def _all_different(dimension: Dimension) -> None:
+    seen = set()
+    for option in dimension.options:
+        if option.coordinates in seen:
+            shown = ", ".join(label(value) for value in option.coordinates)
+            raise ManifestError(f"{', '.join(dimension.names)}: {shown} is there twice", where=dimension.wheres[0])
+        seen.add(option.coordinates)
+
+
+def _one_setter(dimensions: Sequence[Dimension]) -> None:
+    setters: dict[str, str] = {}
+    for dimension in dimensions:
+        name = dimension.names[0]
+        for each in dimension.sets:
+            if each in setters:
+                kind = "field" if each in FIELDS else "variable"
+                message = f"the {kind} {each!r} is set by two axes, {setters[each]!r} and {name!r}; keep one"
+                raise ManifestError(message, where=dimension.wheres[0])
+            setters[each] = name

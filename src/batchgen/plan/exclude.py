@@ -1,0 +1,90 @@
+"""Exclusions: `{sampler: [ddim, lms], steps: ">12"}` leaves out the cells that meet every part of it."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import ge, gt, le, lt, ne
+from typing import Any, Final
+
+from batchgen.errors import ManifestError, unknown_name
+from batchgen.job import FIELDS
+from batchgen.manifest import Manifest
+from batchgen.plan.fields import wrong_field
+from batchgen.plan.sweep import label
+
+_COMPARISON: Final = re.compile(r"(>=|<=|>|<|!=)\s*(-?[0-9]+(?:\.[0-9]+)?)")
+_OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {">": gt, ">=": ge, "<": lt, "<=": le, "!=": ne}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Condition:
+    """One name of one exclusion, and which of its values were met so far."""
+
+    name: str
+    wanted: tuple[Any, ...]
+    where: str | None
+    met: set[int] = field(default_factory=set)
+    known: dict[Any, bool] = field(default_factory=dict)
+
+    def holds(self, value: Any) -> bool:
+        """Return whether `value` is one of the wanted ones; each value is looked at once."""
+        found = self.known.get(value)
+        if found is None:
+            hits = {i for i, wanted in enumerate(self.wanted) if _matches(value, wanted)}
+            self.met |= hits
+            found = self.known[value] = bool(hits)
+        return found
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    comparison = _COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
+    if comparison is not None and isinstance(value, int | float):
+        return _OPERATORS[comparison[1]](value, float(comparison[2]))
+    return value is not None and label(value) == label(wanted)
+
+
+class Exclusions:
+    """The exclusions of a manifest. Counts what it leaves out, and notices conditions that nothing ever meets."""
+
+    def __init__(self, manifest: Manifest, axes: Iterable[str]) -> None:
+        """Read the exclusions.
+
+        Raises:
+            ManifestError: a name is neither an axis nor a field, or a comparison compares with no number.
+        """
+        known = tuple(dict.fromkeys((*axes, *FIELDS, "model")))
+        self.count = 0
+        self._all = [
+            [_condition(manifest, i, name, wanted, known) for name, wanted in item.items()]
+            for i, item in enumerate(manifest.exclude)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def meet(self, value_of: Callable[[str], Any]) -> bool:
+        """Return whether a cell is left out; `value_of` gives its coordinate or field of a name."""
+        # Every condition is asked, also after one that fails: only so can it be said that no cell ever meets one.
+        verdicts = [[condition.holds(value_of(condition.name)) for condition in item] for item in self._all]
+        out = any(all(verdict) for verdict in verdicts)
+        self.count += out
+        return out
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what can be said once every cell was asked."""
+        for condition in (condition for item in self._all for condition in item):
+            for i, wanted in enumerate(condition.wanted):
+                if i not in condition.met:
+                    yield f"{condition.where}: exclude: no cell has {condition.name} {label(wanted)}"
+
+
+def _condition(manifest: Manifest, i: int, name: str, wanted: Sequence[Any], known: Sequence[str]) -> _Condition:
+    where = manifest.where(("exclude", i, name))
+    if name not in known:
+        problem = wrong_field(name, known) if name not in FIELDS else unknown_name("axis", name, known)
+        raise ManifestError(f"exclude: {problem}", where=where)
+    for each in wanted:
+        broken = isinstance(each, str) and each[:1] in "<>" and name != "prompt" and not _COMPARISON.fullmatch(each)
+        if broken and each:
+            raise ManifestError(f"exclude: {each!r} must compare with a number, such as '>12'", where=where)
+    return _Condition(name=name, wanted=tuple(wanted), where=where)

@@ -1,0 +1,194 @@
+"""What a person may set, checked: a name and a value -> recipe fields, or an error that says what to write."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any, Final, NoReturn, Protocol
+
+from batchgen.engine import Runtime
+from batchgen.errors import ManifestError, UsageError, unknown_name
+from batchgen.job import FIELDS, Model, check_field
+from batchgen.manifest.reading import text_problem
+from batchgen.manifest.shape import CHOICES
+from batchgen.plan.sweep import is_range, label, read_seed
+from batchgen.sampling.names import SCHEDULES, explain_field, explain_sampler, explain_schedule
+
+
+def _text_fields() -> Iterator[str]:
+    for name in FIELDS:
+        with suppress(ValueError):
+            check_field(name, "7")
+            yield name
+
+
+VARIABLE: Final = re.compile(r"[^\W\d][\w-]*")
+"""What the name of a prompt variable looks like."""
+
+_SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
+TEXTS: Final = frozenset(_text_fields())
+"""Fields that take any text, so that `7` and `0..3` are texts there."""
+
+_RUNTIME: Final = frozenset(each.name for each in fields(Runtime)) - FIELDS.keys()
+
+
+class ModelOption(Protocol):
+    """What planning asks of a model in conf/."""
+
+    @property
+    def name(self) -> str:
+        """The name of the option."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """A key of `models.families.FAMILIES`."""
+        ...
+
+    @property
+    def recommended(self) -> Mapping[str, Any]:
+        """Fields that fit this model; they fill what a person leaves open."""
+        ...
+
+
+class Confs(Protocol):
+    """What planning asks of conf/."""
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Fields that conf/job.yaml sets."""
+        ...
+
+    @property
+    def default_model(self) -> str:
+        """The model where nobody names one."""
+        ...
+
+    def model_names(self) -> Sequence[str]:
+        """The options of conf/model/."""
+        ...
+
+    def sampler_names(self) -> Sequence[str]:
+        """The options of conf/sampler/."""
+        ...
+
+    def model(self, name: str) -> ModelOption:
+        """Return one option of conf/model/."""
+        ...
+
+    def sampler(self, name: str) -> Mapping[str, Any]:
+        """Return the fields that one option of conf/sampler/ sets: `sampler`, `schedule`, ..."""
+        ...
+
+    def resolve(self, name: str) -> Model:
+        """Find and hash the files of a model.
+
+        Raises:
+            ModelError: it is not on this machine, or damaged.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldReader:
+    """Checks values against the recipe's fields and the options of conf/."""
+
+    confs: Confs
+
+    def read(self, name: str, value: Any, where: str | None) -> dict[str, Any]:
+        """Return the fields that `name: value` sets: `size` sets two, anything else itself.
+
+        Raises:
+            ManifestError: no such field, or no such value of it.
+        """
+        try:
+            return self._read(name, value)
+        except ValueError as error:
+            raise ManifestError(str(error), where=where) from error
+
+    def read_all(
+        self, values: Mapping[str, Any], where: str | None, wheres: Mapping[str, str | None]
+    ) -> dict[str, Any]:
+        """Return the fields of several settings that stand together.
+
+        Raises:
+            ManifestError: as `read`; and `size` beside `width` or `height`.
+        """
+        if "size" in values and (beside := values.keys() & {"width", "height"}):
+            raise ManifestError(f"both size and {' and '.join(sorted(beside))}; keep one way", where=where)
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            found |= self.read(name, value, wheres.get(name, where))
+        return found
+
+    def _read(self, name: str, value: Any) -> dict[str, Any]:
+        if name == "size":
+            return read_size(value)
+        if name in ("model", "sampler", "schedule"):
+            return {name: self._option(name, value)}
+        if name == "seed":
+            return {name: read_seed(value)}
+        if name not in FIELDS:
+            raise ValueError(wrong_field(name, CHOICES))
+        checked = check_field(name, value)
+        if isinstance(checked, str) and (problem := text_problem(checked)):
+            raise ValueError(f"{name}: {problem}")
+        return {name: checked}
+
+    def _option(self, kind: str, value: Any) -> str:
+        """Return a name that is known; any other never reaches Hydra."""
+        known = {"model": self.confs.model_names, "sampler": self.confs.sampler_names}.get(kind, lambda: SCHEDULES)()
+        if isinstance(value, str) and value in known:
+            return value
+        if kind == "model":
+            raise ValueError(unknown_name(kind, str(value), known))
+        raise ValueError(explain_sampler(str(value)) if kind == "sampler" else explain_schedule(str(value)))
+
+
+def read_size(value: Any) -> dict[str, Any]:
+    """Return width and height of `64x96`.
+
+    >>> read_size("64x96")
+    {'width': 64, 'height': 96}
+
+    Raises:
+        ValueError: it is written in another way, or a side is out of range.
+    """
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"size: must be width x height in pixels such as 64x96, not {value!r}")
+    sides = {"width": int(match[1]), "height": int(match[2])}
+    return {name: check_field(name, pixels) for name, pixels in sides.items()}
+
+
+def may_be_range(name: str, value: Any) -> bool:
+    """Return whether a value of an axis stands for several: `4..20/8`, unless the field is a text of its own."""
+    return is_range(value) and name not in TEXTS
+
+
+def wrong_field(name: str, known: Sequence[str]) -> str:
+    """Say why there is no such field, and what to write instead."""
+    if name in _RUNTIME:
+        return f"{name!r} is how this machine works, not what is made; say `runtime.{name}=` on the command line"
+    return explain_field(name, known)
+
+
+def read_variable(name: str, value: Any, where: str | None) -> str:
+    """Return the text that a value of a prompt variable stands for.
+
+    Raises:
+        ManifestError: it cannot stand in a prompt, or `name` cannot stand in a template.
+    """
+    if not VARIABLE.fullmatch(name):
+        raise ManifestError(f"{name!r} is no recipe field and no name for a prompt variable", where=where)
+    if value is None or isinstance(value, list | dict):
+        raise ManifestError(f"{name}: must be text or a number, not {value!r}", where=where)
+    text = label(value)
+    if problem := text_problem(text):
+        raise ManifestError(f"{name}: {problem}", where=where)
+    return text
+
+
+def fail(message: str, where: str | None) -> NoReturn:
+    """Raise a wrong word at its place."""
+    raise UsageError(message, where=where)

@@ -1,0 +1,113 @@
+"""A plan: the jobs still to make, grouped by what is loaded, each with the reason why it must be made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import groupby, islice
+
+from batchgen.job import Model
+from batchgen.plan.expand import Cell
+from batchgen.plan.order import Batch, Order, batches, in_order
+
+
+class Reason(StrEnum):
+    """What the store found of a job, or why it must be made."""
+
+    NEW = "new"
+    DONE = "done"
+    PICTURE_MISSING = "picture missing"
+    PICTURE_DAMAGED = "picture damaged"
+    RECORD_UNREADABLE = "record unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Batches that share a loaded model."""
+
+    model: Model
+    batches: tuple[Batch, ...]
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs it makes."""
+        return sum(len(batch) for batch in self.batches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run has to do."""
+
+    groups: tuple[Group, ...]
+    """In the order of work."""
+    reasons: Mapping[str, Reason]
+    """Id -> why it must be made, in the order of work."""
+    done: tuple[str, ...]
+    """Ids that are asked for and there."""
+    stale: tuple[str, ...]
+    """Ids that are there and no longer asked for."""
+
+    @property
+    def asked(self) -> int:
+        """Different jobs that are asked for."""
+        return len(self.reasons) + len(self.done)
+
+    @property
+    def to_make(self) -> int:
+        """Jobs that are not there."""
+        return len(self.reasons)
+
+    @property
+    def loads(self) -> int:
+        """How often a model is loaded."""
+        return len(self.groups)
+
+    @property
+    def load_bound(self) -> int:
+        """How often a model must be loaded at least: once for each model."""
+        return len({group.model for group in self.groups})
+
+    def first(self, most: int | None) -> "Plan":
+        """Return the plan of the first `most` jobs to make; None keeps all."""
+        if most is None or most >= self.to_make:
+            return self
+        kept = list(islice(self.reasons.items(), most))
+        return replace(self, groups=_cut(self.groups, most), reasons=dict(kept))
+
+
+def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int, order: Order = "grouped") -> Plan:
+    """Plan the jobs of `cells` that are not there.
+
+    Args:
+        cells: Everything that is asked for. Cells of equal jobs are made once, under the first one's name.
+        known: What the store found, by id; what is not in it is new.
+        batch: Jobs in one forward pass at most, at least 1.
+        order: What comes first within a model.
+    """
+    unique: dict[str, Cell] = {}
+    for cell in cells:
+        unique.setdefault(cell.job.id, cell)
+    there = {id_ for id_, reason in known.items() if reason is Reason.DONE}
+    ordered = in_order([cell for id_, cell in unique.items() if id_ not in there], order)
+    return Plan(
+        groups=_groups(ordered, batch),
+        reasons={cell.job.id: known.get(cell.job.id, Reason.NEW) for cell in ordered},
+        done=tuple(id_ for id_ in unique if id_ in there),
+        stale=tuple(id_ for id_ in known if id_ in there and id_ not in unique),
+    )
+
+
+def _cut(groups: Iterable[Group], most: int) -> tuple[Group, ...]:
+    found = []
+    for group in groups:
+        kept = []
+        for batch in group.batches:
+            kept.append(batch[:most])
+            most -= len(kept[-1])
+        if kept := [batch for batch in kept if batch]:
+            found.append(replace(group, batches=tuple(kept)))
+    return tuple(found)
+
+
+def _groups(ordered: Sequence[Cell], batch: int) -> tuple[Group, ...]:
+    runs = groupby(ordered, key=lambda cell: cell.job.model)
+    return tuple(Group(model=model, batches=tuple(batches(run, batch))) for model, run in runs)

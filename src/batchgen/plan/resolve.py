@@ -1,0 +1,99 @@
+"""Precedence: what a cell's fields are, when several places speak of them.
+
+    conf/job.yaml < the sampler's conf < the model's recommendation < set < command line < axis < an entry's own field
+
+A model's recommended schedule belongs to its recommended sampler. Where another sampler is asked for and no schedule,
+the schedule of that sampler's own conf applies.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from batchgen.job import Canvas, Numerics, Sampling, Text
+from batchgen.plan.dimensions import Option
+from batchgen.plan.fields import Confs, fail
+
+Sets = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """Everything of a job but its prompt and its seed."""
+
+    model: str
+    canvas: Canvas
+    sampling: Sampling
+    numerics: Numerics
+    text: Mapping[str, Any]
+    """The fields of `Text` but the prompt."""
+    values: Mapping[str, Any]
+    """Every field by name, and `model`."""
+
+
+Part = TypeVar("Part", bound=Hashable)
+
+
+class Resolver:
+    """Resolves fields; equal parts come out as the same object, however many cells have them."""
+
+    def __init__(self, confs: Confs, settings: Sets, where: str | None) -> None:
+        """Start from conf/ and `settings`, the checked fields of `set`."""
+        self._confs = confs
+        self._settings = settings
+        self._where = where
+        self._same: dict[Hashable, Any] = {}
+
+    def parts(self, options: Sequence[Option], own: Sets) -> Parts:
+        """Return the parts of a cell.
+
+        Args:
+            options: Where the cell is along each dimension.
+            own: The checked fields of the prompt's entry.
+
+        Raises:
+            UsageError: a field that every picture needs is said nowhere.
+        """
+        explicit = dict(self._settings)
+        for option in options:
+            explicit |= option.sets
+        explicit |= own
+        values = self._filled(explicit)
+        return Parts(
+            model=values["model"],
+            canvas=self._same_object(self._part(Canvas, values)),
+            sampling=self._same_object(self._part(Sampling, values)),
+            numerics=self._same_object(self._part(Numerics, values)),
+            text={
+                each.name: values[each.name] for each in fields(Text) if each.name in values and each.name != "prompt"
+            },
+            values=values,
+        )
+
+    def _filled(self, explicit: Sets) -> dict[str, Any]:
+        """Fill what is left open: from the model's recommendation, the sampler's conf, and conf/job.yaml."""
+        model = explicit.get("model", self._confs.default_model)
+        recommended = _said(self._confs.model(model).recommended)
+        usual = recommended.get("sampler", self._confs.recipe.get("sampler"))
+        sampler = explicit.get("sampler", usual)
+        of_sampler = _said(self._confs.sampler(sampler)) if sampler is not None else {}
+        if sampler != usual:
+            recommended = {name: value for name, value in recommended.items() if name not in of_sampler}
+        return {**_said(self._confs.recipe), **of_sampler, **recommended, **explicit, "model": model}
+
+    def _part(self, kind: type[Part], values: Sets) -> Part:
+        names = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # parts are dataclasses
+        try:
+            return kind(**{name: values[name] for name in names if name in values})
+        except TypeError:
+            missing = next(name for name in names if name not in values)
+            message = f"{missing}: said nowhere, and model {values['model']!r} recommends none; write it under `set:`"
+            fail(message, self._where)
+
+    def _same_object(self, part: Part) -> Part:
+        found: Part = self._same.setdefault(part, part)
+        return found
+
+
+def _said(values: Sets) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

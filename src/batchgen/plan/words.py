@@ -1,0 +1,144 @@
+"""The words of the command line, applied to a manifest; and the manifest as it is kept beside the pictures.
+
+A word for a name that is an axis replaces the axis; several values make one. What `--prompt` says is taken literally.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from batchgen.errors import ManifestError, unknown_name
+from batchgen.manifest import Entry, Manifest, manifest_text
+from batchgen.manifest.reading import text_problem
+from batchgen.manifest.shape import CHOICES
+from batchgen.plan.fields import may_be_range, read_size
+from batchgen.plan.prompts import written_out
+from batchgen.plan.sweep import label
+
+Fields = Mapping[str, tuple[Any, ...]]
+"""Words of the command line: a name and its values, each typed."""
+
+_SIDES: Final = ("width", "height")
+
+
+def with_words(manifest: Manifest, fields: Fields) -> Manifest:
+    """Return the manifest that the command line makes of a manifest.
+
+    Args:
+        manifest: As read from its file, or empty.
+        fields: Values by name. `prompt` has the texts of `--prompt`, which replace the manifest's prompts; `seeds` has
+            the word of `--seeds`, such as `0..3`; `seed` has seeds.
+
+    Raises:
+        ManifestError: a word names no option of its bundle, or a prompt cannot be kept.
+    """
+    for name, values in fields.items():
+        manifest = _with_word(manifest, name, values)
+    return manifest
+
+
+def _with_word(manifest: Manifest, name: str, values: tuple[Any, ...]) -> Manifest:
+    word = f"{name}={','.join(label(value) for value in values)}"
+    if name == "prompt":
+        return _with_prompts(manifest, values)
+    if name == "seeds":
+        return replace(manifest, seeds=values[0], words={**manifest.words, ("seeds",): f"--seeds {values[0]}"})
+    if name == "seed":
+        return replace(manifest, seeds=list(values), words={**manifest.words, ("seeds",): word})
+    if name in manifest.bundles:
+        return _with_options(manifest, name, values, word)
+    is_axis = name in manifest.sweep or name not in CHOICES or len(values) > 1 or may_be_range(name, values[0])
+    return _with_axis(manifest, name, values, word) if is_axis else _with_setting(manifest, name, values[0], word)
+
+
+def _with_prompts(manifest: Manifest, texts: tuple[Any, ...]) -> Manifest:
+    entries = []
+    for text in texts:
+        if not isinstance(text, str) or text_problem(text):
+            reason = text_problem(text) if isinstance(text, str) else "a prompt is text"
+            raise ManifestError(f"{reason}", where="--prompt")
+        entries.append(Entry(kind="prompt", text=text, where="--prompt"))
+    return replace(manifest, prompts=tuple(entries), words={**manifest.words, ("prompts",): "--prompt"})
+
+
+def _with_options(manifest: Manifest, name: str, values: tuple[Any, ...], word: str) -> Manifest:
+    """Keep some options of a bundle."""
+    known = manifest.bundles[name]
+    for value in values:
+        if label(value) not in known:
+            raise ManifestError(unknown_name(f"option of {name}", label(value), known), where=word)
+    options = {label(value): known[label(value)] for value in values}
+    changed = replace(manifest, bundles={**manifest.bundles, name: options})
+    return _unzipped(changed, name) if len(options) == 1 else changed
+
+
+def _with_axis(manifest: Manifest, name: str, values: tuple[Any, ...], word: str) -> Manifest:
+    changed = replace(
+        manifest,
+        sweep={**manifest.sweep, name: values},
+        set={key: value for key, value in manifest.set.items() if key != name},
+        words={**manifest.words, ("sweep", name): word, **{("sweep", name, i): word for i in range(len(values))}},
+    )
+    return _unzipped(changed, name) if len(values) == 1 and not may_be_range(name, values[0]) else changed
+
+
+def _unzipped(manifest: Manifest, name: str) -> Manifest:
+    """Take an axis that has become one value out of its zip group: it goes with every value of the others."""
+    groups = (tuple(each for each in group if each != name) for group in manifest.zip)
+    return replace(manifest, zip=tuple(group for group in groups if len(group) > 1))
+
+
+def _with_setting(manifest: Manifest, name: str, value: Any, word: str) -> Manifest:
+    kept = dict(manifest.set)
+    if name == "size":
+        kept = {key: each for key, each in kept.items() if key not in _SIDES}
+    elif name in _SIDES and "size" in kept and not manifest.words.get(("set", "size")):
+        kept |= _sides(kept.pop("size"))
+    return replace(manifest, set={**kept, name: value}, words={**manifest.words, ("set", name): word})
+
+
+def _sides(size: Any) -> dict[str, Any]:
+    """Return the sides of a size; a wrong one is found when it is read."""
+    try:
+        return read_size(size)
+    except ValueError:
+        return {"size": size}
+
+
+def saved_text(manifest: Manifest, fields: Fields) -> str:
+    """Return the manifest as a run directory keeps it: words applied, prompt files written in.
+
+    Read back and expanded without any words, it asks for the same pictures.
+
+    Raises:
+        ManifestError: as `with_words`; or a prompt file cannot be read.
+    """
+    return manifest_text(_document(with_words(manifest, fields)))
+
+
+def _document(manifest: Manifest) -> dict[str, Any]:
+    subset = manifest.subset
+    parts: dict[str, Any] = {
+        "name": manifest.name,
+        "set": dict(manifest.set),
+        "prompts": [_entry(entry) for entry in written_out(manifest)],
+        "seeds": list(manifest.seeds) if isinstance(manifest.seeds, tuple) else manifest.seeds,
+        "sweep": {name: values[0] if len(values) == 1 else list(values) for name, values in manifest.sweep.items()},
+        "bundles": {name: {key: dict(each) for key, each in opts.items()} for name, opts in manifest.bundles.items()},
+        "zip": [list(group) for group in manifest.zip],
+        "exclude": [{name: list(values) for name, values in each.items()} for each in manifest.exclude],
+        "subset": {"count": subset.count, "seed": subset.seed} if subset else None,
+        "order": manifest.order if manifest.order != "grouped" else None,
+    }
+    found = {name: part for name, part in parts.items() if part is not None and part not in ({}, [])}
+    compare = False if manifest.compare is None else dict(manifest.compare)
+    return found if compare == {} else {**found, "compare": compare}
+
+
+def _entry(entry: Entry) -> Any:
+    labels = {"name": entry.name, "note": entry.note}
+    draw = {"mode": "sample", "count": entry.sample, "seed": entry.sample_seed} if entry.sample else {}
+    rest = {key: value for key, value in labels.items() if value is not None} | draw | dict(entry.fields)
+    if entry.kind == "prompt" and not rest:
+        return entry.text
+    return {entry.kind: entry.text, **rest}

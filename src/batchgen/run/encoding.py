@@ -1,0 +1,109 @@
+"""Pixels into verified files, on threads of the worker, while the next batch is rendered."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from batchgen import __version__
+from batchgen.engine import Pixels
+from batchgen.errors import StoreError
+from batchgen.interop.a1111 import write
+from batchgen.run.messages import Made, Refused, Reply
+from batchgen.store.images import encode, look, open_picture, pixel_sha256
+from batchgen.store.publish import FULL, write_new
+from batchgen.store.record import Asked, Making, build, to_text
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Pixels that may wait for a thread. When the disk is slower than the device, the device waits; memory stays flat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finishing:
+    """A picture on its way from pixels to a file."""
+
+    number: int
+    """Of its batch."""
+    index: int
+    """Its place there."""
+    asked: Asked
+    making: Making
+    pixels: Pixels
+    facts: Mapping[str, Any]
+
+
+class Encoders:
+    """Threads that turn pixels into files in `tmp` and say so, or why not."""
+
+    def __init__(self, tmp: Path, compression: int, say: Callable[[Reply], None]) -> None:
+        """Write to `tmp` with zlib's level `compression`; `say` is called on any thread."""
+        self._tmp = tmp
+        self._compression = compression
+        self._say = say
+        self._names = count()
+        self._room = threading.Condition()
+        self._bytes = 0
+        # zlib works without Python's lock. More threads than that would only take cores from the denoiser.
+        self._threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="encode")
+
+    def take(self, picture: Finishing) -> None:
+        """Take a picture on; waits while too many bytes wait already."""
+        size = picture.pixels.nbytes
+        with self._room:
+            self._room.wait_for(lambda: self._bytes == 0 or self._bytes + size <= MOST_BYTES)
+            self._bytes += size
+        self._threads.submit(self._finish, picture)
+
+    def close(self) -> None:
+        """Finish everything that was taken on."""
+        self._threads.shutdown(wait=True)
+
+    def _finish(self, picture: Finishing) -> None:
+        try:
+            reply: Reply = self._made(picture)
+        except Exception as error:  # noqa: BLE001 - a thread's exception is nobody's; the supervisor must hear of all
+            trouble = isinstance(error, OSError) and error.errno in FULL
+            reply = Refused(
+                number=picture.number,
+                ids=(picture.asked.job.id,),
+                reason=f"cannot be kept: {error}",
+                trouble="disk_full" if trouble else "store",
+            )
+        with self._room:
+            self._bytes -= picture.pixels.nbytes
+            self._room.notify()
+        self._say(reply)
+
+    def _made(self, picture: Finishing) -> Made:
+        output = look(picture.pixels)
+        job = picture.asked.job
+        record = to_text(build(picture.asked, picture.making, picture.index, picture.facts, output))
+        data = encode(picture.pixels, record, write(job, version=__version__), self._compression)
+        # The process id first: it says whose files are left when a worker has died.
+        stem = f"{os.getpid()}-{next(self._names)}-{job.id[:12]}"
+        file, beside = self._tmp / f"{stem}.png", self._tmp / f"{stem}.json"
+        write_new(file, data)
+        _verify(file, record, output["pixel_sha256"])
+        write_new(beside, record.encode())
+        return Made(
+            number=picture.number,
+            id=job.id,
+            file=file,
+            record=beside,
+            bytes=len(data),
+            file_sha256=hashlib.sha256(data).hexdigest(),
+            pixel_sha256=output["pixel_sha256"],
+            seconds=picture.making.seconds,
+            attempt=picture.making.attempt,
+        )
+
+
+def _verify(file: Path, record: str, pixels: str) -> None:
+    written = open_picture(file)
+    if pixel_sha256(written.pixels) != pixels or written.record != record:
+        raise StoreError("came back from the disk as another picture", where=file.name)

@@ -1,0 +1,163 @@
+"""What supervisor and worker say to each other: one JSON object a line, each a frozen value on either side."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from batchgen.engine import Runtime
+from batchgen.job import Job, Model, make_job
+from batchgen.store.record import Asked
+
+Trouble = Literal["out_of_memory", "not_finite", "engine", "device", "model", "disk_full", "store"]
+"""What kind of failure: memory halves the batch, `model` ends the group, `disk_full` ends the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """To the worker, first of all: how to work."""
+
+    runtime: Runtime
+    tmp: Path
+    compression: int
+    manifest: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """To the worker: let go of the model you have, and load this one."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """To the worker: render these jobs, which share a `batch_key`, and put their pictures into `tmp`."""
+
+    number: int
+    asked: tuple[Asked, ...]
+    attempt: int
+    degradations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """To the worker: finish the batch in hand and its pictures, forget those that wait, and end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """From the worker: the model is loaded."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """From the worker: this batch is in hand now."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From the worker: the batch in hand has taken this many steps."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """From the worker: the batch is pixels; its pictures follow one by one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """From the worker: this picture and its record lie in `tmp`, verified and synced."""
+
+    number: int
+    id: str
+    file: Path
+    record: Path
+    bytes: int
+    file_sha256: str
+    pixel_sha256: str
+    seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """From the worker: these jobs of the batch got no picture; without ids, the model could not be opened."""
+
+    number: int
+    ids: tuple[str, ...]
+    reason: str
+    trouble: Trouble
+
+
+Command = SetUp | Open | Render | Stop
+Reply = Opened | Begun | Step | Rendered | Made | Refused
+Message = Command | Reply
+
+
+def encode(message: Message) -> bytes:
+    """Return `message` as a line."""
+    fields = _said_of_jobs(message) if isinstance(message, Render) else asdict(message)
+    # ASCII: whatever a prompt holds, a line ends where it should.
+    return json.dumps({"is": type(message).__name__} | fields, default=str).encode() + b"\n"
+
+
+def _said_of_jobs(message: Render) -> dict[str, Any]:
+    asked = [
+        {"model": asdict(each.job.model), "recipe": dict(each.job.recipe), "name": each.name, "note": each.note}
+        for each in message.asked
+    ]
+    return {
+        "number": message.number,
+        "asked": asked,
+        "attempt": message.attempt,
+        "degradations": message.degradations,
+    }
+
+
+def decode(line: bytes) -> Message:
+    """Return the message that `encode` made a line of."""
+    fields = json.loads(line)
+    kind = fields.pop("is")
+    return _KINDS[kind](fields)
+
+
+def _set_up(fields: dict[str, Any]) -> SetUp:
+    return SetUp(**fields | {"runtime": Runtime(**fields["runtime"]), "tmp": Path(fields["tmp"])})
+
+
+def _render(fields: dict[str, Any]) -> Render:
+    asked = tuple(Asked(job=_job(each), name=each["name"], note=each["note"]) for each in fields["asked"])
+    return Render(**fields | {"asked": asked, "degradations": tuple(fields["degradations"])})
+
+
+def _job(each: Mapping[str, Any]) -> Job:
+    model = Model(**each["model"])
+    return make_job(model, {name: value for name, value in each["recipe"].items() if name != "model"})
+
+
+def _made(fields: dict[str, Any]) -> Made:
+    return Made(**fields | {"file": Path(fields["file"]), "record": Path(fields["record"])})
+
+
+_KINDS: Mapping[str, Callable[[dict[str, Any]], Message]] = {
+    "SetUp": _set_up,
+    "Open": lambda fields: Open(model=Model(**fields["model"])),
+    "Render": _render,
+    "Stop": lambda _: Stop(),
+    "Opened": lambda fields: Opened(**fields),
+    "Begun": lambda fields: Begun(**fields),
+    "Step": lambda fields: Step(**fields),
+    "Rendered": lambda fields: Rendered(**fields),
+    "Made": _made,
+    "Refused": lambda fields: Refused(**fields | {"ids": tuple(fields["ids"])}),
+}

@@ -1,0 +1,107 @@
+"""The worker's process as its parent sees it: started, told, heard, ended."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchgen.run.messages import Command, Reply, Stop, decode, encode
+
+WORKER = (sys.executable, "-P", "-m", "batchgen.run.worker")
+"""`-P`: a `random.py` or `torch/` in the folder where somebody works must not become a part of the worker."""
+
+_LONGEST_END = 60.0
+"""Seconds that a worker which has nothing left to do may take to end."""
+
+
+class Process:
+    """A worker that was started. It holds the run directory's lock as long as it lives."""
+
+    def __init__(self, lock: int, log: Path, words: Sequence[str] = WORKER) -> None:
+        """Start a worker.
+
+        Args:
+            lock: Descriptor of the held lock, which the worker inherits.
+            log: What its libraries print is added to this file.
+            words: The command; the number of the descriptor for replies is added to it.
+        """
+        self._replies, theirs = os.pipe()
+        self._rest = b""
+        self._log = log
+        with log.open("ab") as stream:
+            self._log_from = stream.tell()
+            # Popen and not multiprocessing, whose spawn closes the lock's descriptor. A process group of its own:
+            # Ctrl-C on the terminal is for the supervisor, who lets the batch in hand be finished.
+            self._child = subprocess.Popen(
+                [*words, str(theirs)],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=(theirs, lock),
+                process_group=0,
+            )
+        os.close(theirs)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    def send(self, command: Command) -> None:
+        """Tell it something; if it has died, `receive` says so."""
+        assert self._child.stdin is not None  # noqa: S101 - for the type checker: it was asked for above
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(encode(command))
+            self._child.stdin.flush()
+
+    def receive(self, wake: int, seconds: float | None = None) -> list[Reply] | None:
+        """Wait for replies, or until the descriptor `wake` is readable or `seconds` are over (then none).
+
+        Returns:
+            The replies in order, or None once the worker has ended and all have been returned.
+        """
+        ready, _, _ = select.select([self._replies, wake], [], [], seconds)
+        if self._replies not in ready:
+            return []
+        data = os.read(self._replies, 1 << 20)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [decode(line) for line in lines]  # type: ignore[misc]  # only replies come this way
+
+    def end(self) -> None:
+        """Let it finish what it has in hand, and wait for its end."""
+        self.send(Stop())
+        try:
+            self._child.wait(_LONGEST_END)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+        self._close()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._child.kill()
+        self._close()
+
+    def last_words(self) -> str:
+        """Why it ended, after `receive` has returned None: one line."""
+        self._close()
+        status = self._child.returncode
+        cause = f"the worker ended with exit status {status}"
+        if status < 0:
+            cause = f"the worker was ended by {signal.Signals(-status).name}"
+            cause += " (perhaps by the system, for memory)" if status == -signal.SIGKILL else ""
+        said = self._log.read_bytes()[self._log_from :].decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(said) if line.strip()), "")
+        return f"{cause}; its log ends with: {last[:300]}" if last else cause
+
+    def _close(self) -> None:
+        self._child.wait()
+        os.close(self._replies)
+        if self._child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._child.stdin.close()

@@ -1,0 +1,93 @@
+"""What of a group is still to be rendered, and how it is tried again. Pure: no process, no clock.
+
+A batch that failed is tried once more as it was, so that the bits of its pictures do not change because somebody killed
+a process; then its jobs one by one, so that the one at fault fails alone. Jobs during which the worker died are tried
+with nothing else in the worker: the next death is theirs and nobody else's.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from batchgen.plan.expand import Cell
+
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Cells to go through the denoiser together."""
+
+    cells: tuple[Cell, ...]
+    attempt: int = 1
+    alone: bool = False
+    """Nothing else may be in the worker meanwhile."""
+    degradations: tuple[str, ...] = ()
+    """What is done otherwise than planned, for the records."""
+
+
+class Queue:
+    """The batches of one group that are still to be rendered."""
+
+    def __init__(self, batches: Iterable[tuple[Cell, ...]]) -> None:
+        """Begin with the plan's batches."""
+        self._waiting = deque(Batch(cells=cells) for cells in batches)
+        self._most: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is left."""
+        return bool(self._waiting)
+
+    @property
+    def next_is_alone(self) -> bool:
+        """Whether the next batch must have the worker for itself."""
+        return bool(self._waiting) and self._waiting[0].alone
+
+    def next(self) -> Batch:
+        """Take the next batch, no larger than memory has shown to hold."""
+        batch = self._waiting.popleft()
+        if self._most is None or len(batch.cells) <= self._most:
+            return batch
+        parts = _parts(batch, self._most, f"memory: at most {self._most} at a time instead of {len(batch.cells)}")
+        self._waiting.extendleft(reversed(parts[1:]))
+        return parts[0]
+
+    def give_back(self, batch: Batch) -> None:
+        """Take back a batch that nobody began."""
+        self._waiting.appendleft(batch)
+
+    def retry(self, batch: Batch, ids: Sequence[str], *, alone: bool) -> tuple[Cell, ...]:
+        """Put the jobs `ids` of `batch` back for another attempt; return those that have had all of theirs."""
+        cells = tuple(cell for cell in batch.cells if cell.job.id in set(ids))
+        if batch.attempt == MOST_ATTEMPTS:
+            return cells
+        again = replace(batch, cells=cells, attempt=batch.attempt + 1, alone=alone or batch.alone)
+        last = again.attempt == MOST_ATTEMPTS
+        note = f"attempt {again.attempt}: rendered alone instead of {len(batch.cells)} together"
+        self._waiting.extend(_parts(again, 1, note) if last and len(cells) > 1 else [again])
+        return ()
+
+    def halve(self, batch: Batch) -> tuple[Cell, ...]:
+        """Put `batch`, which did not fit into memory, back in halves; a single job is tried again as it is.
+
+        The group's later batches are no larger. Returns the jobs that have had all of their attempts.
+        """
+        count = len(batch.cells)
+        if count == 1:
+            return self.retry(batch, [batch.cells[0].job.id], alone=False)
+        self._most = min(count // 2, self._most or count)
+        parts = _parts(batch, self._most, f"out of memory: {self._most} at a time instead of {count}")
+        self._waiting.extendleft(reversed(parts))
+        return ()
+
+    def abandon(self) -> tuple[Cell, ...]:
+        """Give the group up; return its cells."""
+        cells = tuple(cell for batch in self._waiting for cell in batch.cells)
+        self._waiting.clear()
+        return cells
+
+
+def _parts(batch: Batch, most: int, note: str) -> list[Batch]:
+    cells, degradations = batch.cells, (*batch.degradations, note)
+    starts = range(0, len(cells), most)
+    return [replace(batch, cells=cells[at : at + most], degradations=degradations) for at in starts]

@@ -1,0 +1,122 @@
+"""The loop of a run. Above it words become a plan, below it a plan becomes pictures."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from batchgen.engine import Runtime
+from batchgen.errors import Interrupted
+from batchgen.events import Ended, Failed, Finished, Listener, Started
+from batchgen.plan.expand import Cell
+from batchgen.plan.plan import Plan
+from batchgen.run.messages import Made, SetUp
+from batchgen.run.retries import Queue
+from batchgen.run.signals import Signals
+from batchgen.run.supervisor import Arrived, GivenUp, Supervisor
+from batchgen.store.held import Fresh, Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How the plan is carried out."""
+
+    runtime: Runtime
+    stem: Callable[[Cell], str]
+    """File name of a cell's picture, without suffix."""
+    compression: int = 4
+    """Level of PNG, 0 to 9."""
+    manifest: Mapping[str, str] | None = None
+    """`name` and `sha256` for the records, where there is a manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What came of a run."""
+
+    made: int = 0
+    failed: int = 0
+    left: int = 0
+    """Neither made nor failed: the run was stopped."""
+    seconds: float = 0.0
+
+
+class _Tally:
+    """Publishes what arrives, tells the listener, and counts."""
+
+    def __init__(self, held: Held, listen: Listener, summary: Summary) -> None:
+        self._held = held
+        self._listen = listen
+        self.summary = summary
+
+    def publish(self, arrived: Arrived, stems: Mapping[str, str]) -> None:
+        published = self._held.publish([_fresh(made, stems[made.id]) for made in arrived.pictures])
+        for done in published.done:
+            self._count(made=1)
+            self._listen(Finished(id=done.id, picture=done.picture, seconds=done.seconds))
+        for job_id, reason in published.refused.items():
+            self.give_up(GivenUp(id=job_id, reason=reason, attempts=1))
+
+    def give_up(self, news: GivenUp) -> None:
+        self._held.fail(news.id, news.reason, news.attempts)
+        self._count(failed=1)
+        self._listen(Failed(id=news.id, reason=news.reason))
+
+    def _count(self, *, made: int = 0, failed: int = 0) -> None:
+        old = self.summary
+        self.summary = replace(old, made=old.made + made, failed=old.failed + failed, left=old.left - made - failed)
+
+
+def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
+    """Make the pictures of `plan`. If there are none to make, no worker is started and no model touched.
+
+    Args:
+        plan: What to make.
+        held: The run directory, under lock.
+        work: How.
+        listen: Hears what happens; `Finished` comes only when a picture survives anything.
+
+    Raises:
+        Interrupted: a signal ended the run early; all that was finished is kept.
+        TryLater: the disk is full.
+        StoreError: the run directory cannot be written.
+    """
+    begun = time.monotonic()
+    tally = _Tally(held, listen, Summary(left=plan.to_make))
+    listen(Started(directory=held.directory.root, asked=plan.asked, done=len(plan.done)))
+    try:
+        _make(plan, held, work, tally, listen)
+    finally:
+        summary = replace(tally.summary, seconds=time.monotonic() - begun)
+        listen(Ended(made=summary.made, failed=summary.failed, left=summary.left, seconds=summary.seconds))
+    if summary.left:
+        raise Interrupted(f"stopped with {summary.left} pictures left; the same command goes on from here")
+    return summary
+
+
+def _make(plan: Plan, held: Held, work: Work, tally: _Tally, listen: Listener) -> None:
+    directory = held.directory
+    setup = SetUp(runtime=work.runtime, tmp=directory.tmp, compression=work.compression, manifest=work.manifest)
+    with Signals() as signals, Supervisor(setup, held.lock, directory.worker_log, signals) as worker:
+        for group in plan.groups:  # one model
+            stems = {cell.job.id: work.stem(cell) for batch in group.batches for cell in batch}
+            for news in worker.rendered(group.model, Queue(group.batches)):  # batches: one forward pass each
+                if isinstance(news, Arrived):
+                    tally.publish(news, stems)
+                elif isinstance(news, GivenUp):
+                    tally.give_up(news)
+                else:
+                    listen(news)
+
+
+def _fresh(made: Made, stem: str) -> Fresh:
+    return Fresh(
+        id=made.id,
+        stem=stem,
+        file=made.file,
+        record=made.record,
+        bytes=made.bytes,
+        file_sha256=made.file_sha256,
+        pixel_sha256=made.pixel_sha256,
+        seconds=made.seconds,
+        attempt=made.attempt,
+    )

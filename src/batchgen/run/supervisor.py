@@ -1,0 +1,217 @@
+"""Gets the pictures of a group out of a worker, whatever happens to it.
+
+Two batches are in the worker at a time, so that the device never waits for an answer. A worker that dies is replaced.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from batchgen.errors import Interrupted, TryLater
+from batchgen.events import Loaded, Loading, Stepped
+from batchgen.job import Model
+from batchgen.plan.expand import Cell
+from batchgen.run.messages import Begun, Made, Open, Opened, Refused, Render, Rendered, Reply, SetUp, Step, Stop
+from batchgen.run.process import WORKER, Process
+from batchgen.run.retries import MOST_ATTEMPTS, Batch, Queue
+from batchgen.run.signals import Signals
+from batchgen.store.lock import Lock
+from batchgen.store.record import Asked
+
+WINDOW = 2
+"""Batches in the worker that are not pixels yet: one in hand and one that waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """A job that gets no picture in this run."""
+
+    id: str
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """Pictures that lie verified in `tmp/`."""
+
+    pictures: tuple[Made, ...]
+
+
+News = Loading | Loaded | Stepped | Arrived | GivenUp
+
+
+@dataclass(slots=True, kw_only=True)
+class _InHand:
+    """A batch in the worker."""
+
+    batch: Batch
+    waiting: set[str] = field(default_factory=set)
+    """Ids without an answer."""
+    begun: bool = False
+    rendered: bool = False
+
+
+class Supervisor:
+    """Keeps a worker alive and busy. No worker is started before the first group."""
+
+    def __init__(self, setup: SetUp, lock: Lock, log: Path, signals: Signals, words: Sequence[str] = WORKER) -> None:
+        """Start workers by the command `words`; they work as `setup` says and inherit `lock`."""
+        self._setup = setup
+        self._lock = lock
+        self._log = log
+        self._signals = signals
+        self._words = words
+        self._process: Process | None = None
+        self._model: Model | None = None
+        self._opened = False
+        self._stopping = False
+        self._in_hand: dict[int, _InHand] = {}
+        self._number = 0
+        self._fruitless = 0
+
+    def __enter__(self) -> Self:
+        """Nothing yet."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let the worker end; at once if something went wrong here."""
+        if self._process is not None:
+            self._process.end() if kind is None else self._process.kill()
+            self._process = None
+
+    def rendered(self, model: Model, queue: Queue) -> Iterator[News]:
+        """Render what is in `queue` with `model` and say what happens; stops early after a signal.
+
+        Raises:
+            TryLater: the worker found no room on the disk.
+            Interrupted: at the second signal.
+        """
+        while (queue or self._in_hand) and not (self._stopping and self._process is None):
+            yield from self._prepared(model)
+            self._fill(queue)
+            process = self._started()
+            replies = process.receive(self._signals.wake)
+            self._heed(process)
+            if replies is None:
+                yield from self._replaced(process, queue)
+            else:
+                yield from self._understood(replies, queue)
+
+    def _started(self) -> Process:
+        if self._process is None:
+            self._process = Process(self._lock.file, self._log, self._words)
+            self._lock.name_worker(self._process.pid)
+            self._process.send(self._setup)
+        return self._process
+
+    def _prepared(self, model: Model) -> Iterator[News]:
+        """See to it that there is a worker that has, or is loading, `model`."""
+        process = self._started()
+        if self._model != model and not self._stopping:
+            yield Loading(model=model.name)
+            process.send(Open(model=model))
+            self._model, self._opened = model, False
+
+    def _fill(self, queue: Queue) -> None:
+        while queue and self._opened and not self._stopping and self._has_room(queue):
+            batch = queue.next()
+            self._number += 1
+            ids = {cell.job.id for cell in batch.cells}
+            self._in_hand[self._number] = _InHand(batch=batch, waiting=ids)
+            asked = tuple(Asked(job=cell.job, name=cell.name, note=cell.note) for cell in batch.cells)
+            self._started().send(
+                Render(number=self._number, asked=asked, attempt=batch.attempt, degradations=batch.degradations)
+            )
+
+    def _has_room(self, queue: Queue) -> bool:
+        if queue.next_is_alone or any(each.batch.alone for each in self._in_hand.values()):
+            return not self._in_hand
+        return sum(not each.rendered for each in self._in_hand.values()) < WINDOW
+
+    def _heed(self, process: Process) -> None:
+        """Do what signals ask for."""
+        if self._signals.count > 1:
+            raise Interrupted("stopped at once; what was in hand is made again by the same command")
+        if self._signals.count and not self._stopping:
+            self._signals.drain()
+            self._stopping = True
+            process.send(Stop())
+
+    def _understood(self, replies: Sequence[Reply], queue: Queue) -> Iterator[News]:
+        made: list[Made] = []
+        for reply in replies:
+            if isinstance(reply, Made):
+                made.append(reply)
+                self._answered(reply.number, [reply.id])
+            elif isinstance(reply, Refused):
+                if made:
+                    yield Arrived(pictures=tuple(made))
+                    made = []
+                yield from self._refused(reply, queue)
+            else:
+                yield from self._noted(reply)
+        if made:
+            # Together, because pictures that are published together share their syncs.
+            yield Arrived(pictures=tuple(made))
+
+    def _noted(self, reply: Opened | Begun | Step | Rendered) -> Iterator[News]:
+        if isinstance(reply, Opened) and self._model is not None:
+            self._opened = True
+            yield Loaded(model=self._model.name, seconds=reply.seconds)
+        elif isinstance(reply, Begun):
+            self._fruitless = 0
+            self._in_hand[reply.number].begun = True
+        elif isinstance(reply, Rendered):
+            self._in_hand[reply.number].rendered = True
+        elif isinstance(reply, Step):
+            yield Stepped(step=reply.step)
+
+    def _answered(self, number: int, ids: Iterable[str]) -> None:
+        each = self._in_hand[number]
+        each.waiting.difference_update(ids)
+        if not each.waiting:
+            del self._in_hand[number]
+
+    def _refused(self, reply: Refused, queue: Queue) -> Iterator[News]:
+        if reply.trouble == "disk_full":
+            raise TryLater(f"{reply.reason}; make room and run the same command again", where=str(self._setup.tmp))
+        if not reply.ids:
+            self._model = None
+            yield from _given_up(queue.abandon(), reply.reason, 0)
+            return
+        batch = self._in_hand[reply.number].batch
+        self._answered(reply.number, reply.ids)
+        if reply.trouble == "out_of_memory":
+            yield from _given_up(queue.halve(batch), reply.reason, MOST_ATTEMPTS)
+        else:
+            yield from _given_up(queue.retry(batch, reply.ids, alone=False), reply.reason, MOST_ATTEMPTS)
+
+    def _replaced(self, process: Process, queue: Queue) -> Iterator[News]:
+        """The worker has ended: put its batches back; the loop starts another."""
+        reason = process.last_words()
+        for unfinished in self._setup.tmp.glob(f"{process.pid}-*"):
+            unfinished.unlink()
+        lost = list(self._in_hand.values())
+        self._in_hand.clear()
+        self._process, self._model = None, None
+        if self._stopping:
+            return
+        self._fruitless += 1
+        # Those that nobody began are innocent. Of those begun, any may be at fault, also one that was being written.
+        for each in reversed(lost):
+            if not each.begun:
+                queue.give_back(each.batch)
+        for each in lost:
+            if each.begun:
+                yield from _given_up(queue.retry(each.batch, tuple(each.waiting), alone=True), reason, MOST_ATTEMPTS)
+        if self._fruitless == MOST_ATTEMPTS:
+            self._fruitless = 0
+            yield from _given_up(queue.abandon(), reason, MOST_ATTEMPTS)
+
+
+def _given_up(cells: Iterable[Cell], reason: str, attempts: int) -> Iterator[GivenUp]:
+    tries = f"tried {attempts} times; " if attempts else ""
+    for cell in cells:
+        yield GivenUp(id=cell.job.id, reason=f"{tries}{reason}", attempts=attempts)

@@ -1,0 +1,99 @@
+"""The options that jobs may name: models and samplers, each read once and only if it is named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from batchgen.job import FIELDS, Model, check_field
+from batchgen.models.digest import DigestCache, OnHash
+from batchgen.models.option import ModelConf, read_option
+from batchgen.models.resolve import resolve
+from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
+from batchgen.strict import Types, read_with
+
+_SAMPLER: Types = {name: kind for name, kind in FIELDS.items() if name not in {"prompt", "seed"}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Options that a run saved with its settings."""
+
+    options: Mapping[str, Mapping[str, Tree]]
+    """Group -> name -> values as written."""
+
+    origin: Origin
+
+
+class Catalog:
+    """Options of conf/model/ and conf/sampler/; those that a resumed run stored stand before those of conf/."""
+
+    def __init__(
+        self,
+        *,
+        conf: Conf,
+        tree: Tree,
+        stored: Stored,
+        folders: tuple[Path, ...],
+        cache: Path,
+    ) -> None:
+        """Read from `stored`, else from `conf`, and look for models in `folders`.
+
+        `tree` is what `${...}` in an option may refer to.
+        """
+        self._conf, self._tree, self._stored, self._folders = conf, tree, stored, folders
+        self._digests = DigestCache(cache / "digests.json")
+        self._written: dict[str, dict[str, Tree]] = {"model": {}, "sampler": {}}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._models: dict[str, ModelConf] = {}
+        self._samplers: dict[str, Mapping[str, Any]] = {}
+        self._resolved: dict[str, Model] = {}
+
+    def names(self, group: str) -> tuple[str, ...]:
+        """Return the options of `group`, sorted."""
+        if group not in self._names:
+            self._names[group] = tuple(sorted({*self._conf.names(group), *self._stored.options[group]}))
+        return self._names[group]
+
+    def model(self, name: str) -> ModelConf:
+        """Return what the model option `name` says; errors as `Settings.model`."""
+        if name not in self._models:
+            origin = self._origin("model", name)
+            values = self._read("model", name, origin)
+            with blaming(origin):
+                self._models[name] = read_option(name, values, origin())
+        return self._models[name]
+
+    def sampler(self, name: str) -> Mapping[str, Any]:
+        """Return the fields that the sampler option `name` sets; errors as `Settings.sampler`."""
+        if name not in self._samplers:
+            origin = self._origin("sampler", name)
+            values = self._read("sampler", name, origin)
+            with blaming(origin):
+                self._samplers[name] = MappingProxyType(read_with(check_field, _SAMPLER, values, "field"))
+        return self._samplers[name]
+
+    def resolve(self, name: str, on_hash: OnHash | None) -> Model:
+        """Find, check and hash the files of a model; errors as `Settings.resolve`."""
+        if name not in self._resolved:
+            self._resolved[name] = resolve(self.model(name), self._folders, self._digests, on_hash)
+        return self._resolved[name]
+
+    def used(self) -> dict[str, dict[str, Tree]]:
+        """Return the options that were named so far, as they are written: `models` and `samplers`, each by name."""
+        return {f"{group}s": dict(sorted(options.items())) for group, options in self._written.items()}
+
+    def _origin(self, group: str, name: str) -> Origin:
+        if name in self._stored.options[group]:
+            return partial(self._stored.origin, f"{group}s", name)
+        return partial(self._conf.place, f"{group}/{name}")
+
+    def _read(self, group: str, name: str, origin: Origin) -> Tree:
+        """Return an option with `${...}` filled in, and keep in mind how it was written."""
+        written = self._stored.options[group].get(name) or self._conf.option(group, name)
+        with blaming(origin):
+            values = resolved({**self._tree, group: written}, group)
+        self._written[group][name] = written
+        return values

@@ -1,0 +1,162 @@
+"""A run directory under lock: what is in it, and the only way to add to it."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchgen.errors import StoreError
+from batchgen.plan.plan import Reason
+from batchgen.store.history import Done, known
+from batchgen.store.journal import Journal
+from batchgen.store.layout import RunDirectory
+from batchgen.store.lock import Lock, take
+from batchgen.store.publish import place, said_plainly, sync_directory, write_atomic
+from batchgen.store.recover import Recovered, recover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """A picture in `tmp/`: verified and synced, but not published."""
+
+    id: str
+    stem: str
+    """File name it is to have, without suffix."""
+    file: Path
+    record: Path
+    bytes: int
+    file_sha256: str
+    pixel_sha256: str
+    seconds: float
+    """Render time of its batch, divided by the pictures in it."""
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What became of pictures that were to be published."""
+
+    done: tuple[Done, ...]
+    refused: Mapping[str, str]
+    """Why, by id: the name stands for another file."""
+
+
+class Held:
+    """A run directory whose lock this process has. Everything in `done` survives anything."""
+
+    def __init__(self, directory: RunDirectory, lock: Lock, journal: Journal, recovered: Recovered) -> None:
+        """Go on from what `recovered` found."""
+        self.directory = directory
+        self.lock = lock
+        self.adopted = recovered.adopted
+        self.quarantined = recovered.quarantined
+        self.done = dict(recovered.done)
+        """Pictures by id, each with its file."""
+        self._missing = recovered.missing
+        self._journal = journal
+
+    @property
+    def found(self) -> Mapping[str, Done]:
+        """Every picture that was done once, also those whose file is gone, which say so."""
+        return self._missing | self.done
+
+    @property
+    def known(self) -> Mapping[str, Reason]:
+        """What planning needs to know, by id."""
+        return known(self.found)
+
+    def save(self, *, manifest: str | None, settings: str | None, plan: Mapping[str, Any]) -> None:
+        """Keep what the run was asked to do, each file whole or not at all; files that say so already stay.
+
+        Args:
+            manifest: Text of the manifest as used, or None where there is none.
+            settings: Text of the settings as used, or None.
+            plan: JSON values: what was chosen once for the run.
+        """
+        texts = {
+            self.directory.manifest: manifest,
+            self.directory.settings: settings,
+            self.directory.plan: json.dumps(dict(plan), indent=1, sort_keys=True) + "\n",
+        }
+        for path, text in texts.items():
+            if text is not None:
+                with said_plainly(path):
+                    write_atomic(path, text.encode(), self.directory.tmp)
+
+    def publish(self, pictures: Sequence[Fresh]) -> Published:
+        """Put pictures and records into place and into the journal; they are durable when this returns.
+
+        Several that arrive together share their syncs, and none is acknowledged before them.
+
+        Raises:
+            TryLater: no room; what is not in the journal by then is adopted or made again by the next run.
+            StoreError: the file system refuses.
+        """
+        placed, refused = [], {}
+        with said_plainly(self.directory.root):
+            for each in pictures:
+                try:
+                    place(each.file, self.directory.picture(each.stem))
+                except StoreError as error:
+                    refused[each.id] = str(error)
+                else:
+                    each.record.replace(self.directory.record(each.id))
+                    placed.append(each)
+            sync_directory(self.directory.pictures)
+            sync_directory(self.directory.records)
+        done = tuple(self._written_down(each) for each in placed)
+        self._journal.sync()
+        self.done |= {each.id: each for each in done}
+        return Published(done=done, refused=refused)
+
+    def fail(self, job_id: str, reason: str, attempts: int) -> None:
+        """Write down that a job got no picture in this run; the next run tries it again."""
+        self._journal.append("failed", id=job_id, reason=reason, attempts=attempts)
+        self._journal.sync()
+
+    def _written_down(self, each: Fresh) -> Done:
+        path = self.directory.picture(each.stem)
+        self._journal.append(
+            "done",
+            id=each.id,
+            path=self.directory.relative(path),
+            bytes=each.bytes,
+            file_sha256=each.file_sha256,
+            pixel_sha256=each.pixel_sha256,
+            seconds=round(each.seconds, 6),
+            attempt=each.attempt,
+        )
+        return Done(
+            id=each.id,
+            picture=path,
+            bytes=each.bytes,
+            file_sha256=each.file_sha256,
+            pixel_sha256=each.pixel_sha256,
+            seconds=each.seconds,
+        )
+
+
+@contextlib.contextmanager
+def hold(directory: RunDirectory) -> Iterator[Held]:
+    """Take the lock of `directory`, which is made if need be, and bring it into order.
+
+    Raises:
+        TryLater: somebody else holds it (the message says who), or there is no room.
+        StoreError: it cannot be written.
+    """
+    with said_plainly(directory.root):
+        directory.create()
+        lock = take(directory.lock)
+    try:
+        with said_plainly(directory.journal):
+            journal = Journal(directory.journal)
+            for folder in (directory.hidden, directory.root, directory.root.parent):
+                sync_directory(folder)
+        try:
+            yield Held(directory, lock, journal, recover(directory, journal))
+        finally:
+            journal.close()
+    finally:
+        lock.release()

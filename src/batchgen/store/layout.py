@@ -1,0 +1,101 @@
+"""Every path of a run directory; nothing else joins them.
+
+`outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` with the
+record inside each, the same in `records/<id12>.json`, `sheets/` and `index.html`. `.batchgen/` in it holds what belongs
+to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/` and `quarantine/`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORD_DIGITS = 12
+"""Hex digits of the id that name a record: 48 bits, enough for millions of pictures in one directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of one run directory, whether it exists yet or not."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest as used, so that `batchgen run RUN_DIR` resumes whatever changed since."""
+        return self.root / "manifest.yaml"
+
+    @property
+    def settings(self) -> Path:
+        """The settings as used, interpolations unresolved."""
+        return self.root / "settings.yaml"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the pictures."""
+        return self.root / "pictures"
+
+    @property
+    def records(self) -> Path:
+        """The folder of the records."""
+        return self.root / "records"
+
+    @property
+    def sheets(self) -> Path:
+        """The folder of the contact sheets."""
+        return self.root / "sheets"
+
+    @property
+    def index(self) -> Path:
+        """The gallery's page."""
+        return self.root / "index.html"
+
+    @property
+    def hidden(self) -> Path:
+        """What belongs to batchgen and not to the person."""
+        return self.root / ".batchgen"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes here."""
+        return self.hidden / "lock"
+
+    @property
+    def plan(self) -> Path:
+        """What was asked for, and what was chosen once for the run, such as batch sizes."""
+        return self.hidden / "plan.json"
+
+    @property
+    def journal(self) -> Path:
+        """What was finished, line by line."""
+        return self.hidden / "journal.jsonl"
+
+    @property
+    def worker_log(self) -> Path:
+        """What the worker's libraries say on their standard streams."""
+        return self.hidden / "worker.log"
+
+    @property
+    def tmp(self) -> Path:
+        """Files on their way into `pictures/`: in the same file system, emptied at every start."""
+        return self.hidden / "tmp"
+
+    @property
+    def quarantine(self) -> Path:
+        """Doubtful files; batchgen never deletes them."""
+        return self.hidden / "quarantine"
+
+    def picture(self, stem: str) -> Path:
+        """Where the picture with the file name `stem` goes."""
+        return self.pictures / f"{stem}.png"
+
+    def record(self, job_id: str) -> Path:
+        """Where the record of the job with the id `job_id` (64 hex digits) goes."""
+        return self.records / f"{job_id[:RECORD_DIGITS]}.json"
+
+    def relative(self, path: Path) -> str:
+        """`path` as the journal holds it: relative to the directory, which may be moved, with `/`."""
+        return path.relative_to(self.root).as_posix()
+
+    def create(self) -> None:
+        """Make every folder that is missing."""
+        for folder in (self.pictures, self.records, self.tmp, self.quarantine):
+            folder.mkdir(parents=True, exist_ok=True)

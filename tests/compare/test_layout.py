@@ -1,0 +1,70 @@
+from pathlib import Path
+
+from batchgen.compare.layout import Compare, Shown, choose, pages
+
+AXES = {"prompt": ("a circle", "a star"), "seed": (0,), "sampler": ("euler", "ddim"), "steps": (4, 8, 20)}
+
+
+def every_place(axes, *, without=()):
+    places = [{}]
+    for name, values in axes.items():
+        places = [place | {name: value} for place in places for value in values]
+    return [
+        Shown(coordinates=place, picture=Path("-".join(map(str, place.values()))))
+        for place in places
+        if place not in without
+    ]
+
+
+def test_each_picture_stands_in_the_row_and_column_that_it_was_made_for():
+    laid_out = pages(every_place(AXES), AXES, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert [page.title for page in laid_out] == ["a circle", "a star"]
+    assert laid_out[1].columns == ("4", "8", "20")
+    assert laid_out[1].rows == ("euler", "ddim")
+    for page in laid_out:
+        for row, shown in zip(page.rows, page.cells, strict=True):
+            for column, each in zip(page.columns, shown, strict=True):
+                assert each.picture.name == f"{page.title}-0-{row}-{column}"
+
+
+def test_an_axis_without_a_side_of_its_own_shares_the_rows():
+    axes = AXES | {"seed": (3, 7)}
+
+    page, _ = pages(every_place(axes), axes, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert page.rows == ("euler · 3", "euler · 7", "ddim · 3", "ddim · 7")
+    assert sum(each is not None for row in page.cells for each in row) == 12
+
+
+def test_an_excluded_combination_leaves_its_place_empty():
+    excluded = {"prompt": "a circle", "seed": 0, "sampler": "ddim", "steps": 20}
+
+    page, _ = pages(every_place(AXES, without=[excluded]), AXES, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert page.cells[1][2] is None
+    assert page.cells[1][1] is not None
+
+
+def test_a_row_of_which_nothing_was_asked_for_is_not_shown():
+    shown = [each for each in every_place(AXES) if each.coordinates["sampler"] == "euler"]
+
+    page, _ = pages(shown, AXES, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert page.rows == ("euler",)
+
+
+def test_one_picture_is_a_page_of_one_cell():
+    axes = {"prompt": ("a circle",), "seed": (0,)}
+
+    (page,) = pages(every_place(axes), axes, choose(axes))
+
+    assert (len(page.rows), len(page.columns)) == (1, 1)
+
+
+def test_without_a_word_steps_are_columns_samplers_rows_and_prompts_pages():
+    assert choose(AXES) == Compare(x="steps", y="sampler", page="prompt")
+
+
+def test_without_a_word_prompts_and_seeds_alone_are_rows_and_columns():
+    assert choose({"prompt": ("a", "b"), "seed": (0, 1)}) == Compare(x="seed", y="prompt")

@@ -1,0 +1,63 @@
+"""What several rooms' tests share."""
+
+import pytest
+from hypothesis import settings
+
+# No test measures time: a machine that renders beside it is slow for reasons of its own.
+settings.register_profile("batchgen", deadline=None)
+settings.load_profile("batchgen")
+
+HOSTILE_PROMPTS = (
+    "a red circle, on a blue background",
+    "one, two,, three,",
+    'she said "no"',
+    "it's 'quoted'",
+    "\"both' of \"them'",
+    "`whoami` $(whoami) $HOME",
+    "${oc.env:HOME}",
+    "${colour} and $${colour}",
+    "{a|b}",
+    "{2$$a|b|c} __wildcard__",
+    "{unclosed [and (nested",
+    "a=b",
+    "+key=value ~key ++key=1",
+    "???",
+    "a: b: c",
+    "- a list item",
+    "# not a comment",
+    "a #ff0000 circle // not a comment /* nor this */",
+    "& anchor *alias !tag <<: merge",
+    "no",
+    "null",
+    "true",
+    "1e3",
+    "010",
+    "-1",
+    "0..3",
+    "choice(a,b) range(1,3) glob(*)",
+    "50% grey, 100%",
+    "C:\\new\\table\\x41 \\n \\u0041",
+    "a backslash at the end\\",
+    "@file |pipe >fold",
+    "(word:1.3) [less] <lora:x:1> BREAK AND",
+    "../../etc/passwd",
+    "<script>alert('x')</script>",
+    '<b onclick="x">&amp;&lt;</b>',
+    "'; DROP TABLE pictures; --",
+    "two\nlines\n\nand a blank one",
+    "a\ttab",
+    "  spaces before and after  ",
+    "☕ 🦊 👩‍👩‍👧‍👦 🏳️‍🌈",
+    "שלום עולם, مرحبا بالعالم",
+    "\u202eright to left override\u202c",
+    "e\u0301 \u00e9 zero\u200dwidth\u200bjoiners \u00a0 nbsp",
+    "日本語のプロンプト、漢字。",
+    "very long " * 200,
+)
+"""Prompts that some layer or other of such programs is known to change, cut or run. There are 45."""
+
+
+@pytest.fixture(scope="session")
+def hostile_prompts() -> tuple[str, ...]:
+    """Return prompts that must come through every layer as they are."""
+    return HOSTILE_PROMPTS

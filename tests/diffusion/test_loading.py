@@ -1,0 +1,153 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from batchgen.diffusion.engine import DiffusionEngine
+from batchgen.diffusion.unet import UNetDenoiser
+from batchgen.errors import ModelError
+from batchgen.job import Model
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def model(tmp_path, write_model):
+    return write_model(tmp_path / "model", "sd15")
+
+
+@pytest.fixture
+def refusal(runtime):
+    """Open a model and return the one line that says why it cannot be."""
+
+    def of(model):
+        with pytest.raises(ModelError) as caught:
+            DiffusionEngine(runtime).open(model)
+        line = str(caught.value)
+        assert "\n" not in line
+        return line
+
+    return of
+
+
+def test_a_missing_folder_of_a_component_is_named(model, refusal):
+    unet = Path(model.path, "unet")
+    unet.rename(unet.with_name("elsewhere"))
+    assert "has no unet/" in refusal(model)
+
+
+def test_a_file_that_was_cut_short_is_named(model, refusal):
+    file = Path(model.path, UNET)
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert "diffusion_pytorch_model.safetensors: is cut short: 1000 of" in refusal(model)
+
+
+def test_a_web_page_in_place_of_weights_is_named(model, refusal):
+    Path(model.path, "vae/diffusion_pytorch_model.safetensors").write_text("<!DOCTYPE html><title>Not Found</title>")
+    assert "is a web page, not weights" in refusal(model)
+
+
+def test_a_pickle_is_not_read(model, refusal):
+    file = Path(model.path, "text_encoder/model.safetensors")
+    file.rename(file.with_name("pytorch_model.bin"))
+    assert "pytorch_model.bin may run code" in refusal(model)
+
+
+def test_a_missing_weight_is_not_drawn_at_random(model, refusal):
+    file = Path(model.path, UNET)
+    weights = load_file(file)
+    del weights["conv_in.weight"]
+    save_file(weights, file, metadata={"format": "pt"})
+    assert "conv_in.weight" in refusal(model)
+
+
+def test_a_missing_weight_of_a_text_encoder_is_not_drawn_at_random(model, refusal):
+    file = Path(model.path, "text_encoder/model.safetensors")
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith("final_layer_norm.weight"))
+    del weights[name]
+    save_file(weights, file, metadata={"format": "pt"})
+    assert "final_layer_norm.weight" in refusal(model)
+
+
+def test_a_weight_of_another_shape_is_refused(model, refusal):
+    config = Path(model.path, "unet/config.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
+    assert "unet" in refusal(model)
+
+
+def test_a_damaged_configuration_is_named(model, refusal):
+    Path(model.path, "vae/config.json").write_text("{")
+    assert "vae/config.json: cannot be read" in refusal(model)
+
+
+def test_a_damaged_tokenizer_is_named(model, refusal):
+    Path(model.path, "tokenizer/vocab.json").write_text("{")
+    assert "tokenizer: cannot be read as a tokenizer" in refusal(model)
+
+
+def test_a_missing_scheduler_configuration_is_named(model, refusal):
+    Path(model.path, "scheduler/scheduler_config.json").unlink()
+    assert "scheduler_config.json: is missing" in refusal(model)
+
+
+def test_a_model_of_another_family_is_refused_and_both_are_named(tiny, refusal):
+    other = Model(digest="0" * 64, family="sdxl", name="x", path=tiny("sd15").path)
+    line = refusal(other)
+    assert "holds a StableDiffusionPipeline, but family sdxl needs a StableDiffusionXLPipeline" in line
+
+
+def test_a_component_of_another_kind_is_refused(model, tiny, refusal):
+    config = Path(model.path, "text_encoder/config.json")
+    config.write_text(Path(tiny("sdxl").path, "text_encoder_2/config.json").read_text())
+    assert "describes a CLIPTextModelWithProjection, but a CLIPTextModel is needed" in refusal(model)
+
+
+def test_an_unknown_family_is_refused(tiny, refusal):
+    assert "unknown family 'sd16'" in refusal(Model(digest="0", family="sd16", name="x", path=tiny("sd15").path))
+
+
+def test_weights_stored_in_several_formats_are_loaded_in_one(tmp_path, write_model):
+    model = write_model(tmp_path / "model", "sd15")
+    file = Path(model.path, UNET)
+    save_file({name: weight.half() for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
+    denoiser = UNetDenoiser(model, torch.float32, torch.device("cpu"), "full")
+    assert {
+        weight.dtype for part in ("unet", "vae", "text_encoder") for weight in denoiser._parts[part].parameters()
+    } == {torch.float32}
+
+
+def test_weights_that_are_there_in_the_fp16_variant_only_are_found(model):
+    for part, file in (
+        ("unet", "diffusion_pytorch_model"),
+        ("vae", "diffusion_pytorch_model"),
+        ("text_encoder", "model"),
+    ):
+        whole = Path(model.path, part, f"{file}.safetensors")
+        whole.rename(whole.with_name(f"{file}.fp16.safetensors"))
+    UNetDenoiser(model, torch.float32, torch.device("cpu"), "full")
+
+
+@pytest.mark.parametrize(("family", "upcast"), [("sdxl", True), ("sd15", False)])
+def test_in_half_precision_sdxls_autoencoder_alone_stays_in_fp32(tiny, family, upcast):
+    denoiser = UNetDenoiser(tiny(family), torch.float16, torch.device("cpu"), "full")
+    assert denoiser.dtype is torch.float16
+    assert denoiser.decoder.dtype is (torch.float32 if upcast else torch.float16)
+
+
+def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path, refusal):
+    file = tmp_path / "model.ckpt"
+    file.write_bytes(b"\x80\x04")
+    assert "neither a diffusers folder nor a .safetensors file" in refusal(
+        Model(digest="0", family="sd15", name="x", path=str(file))
+    )
+
+
+def test_a_single_file_without_configurations_beside_it_says_what_is_missing(tmp_path, refusal):
+    file = tmp_path / "model.safetensors"
+    save_file({"x": torch.zeros(1)}, file)
+    assert "its configuration and tokenizer files are not here" in refusal(
+        Model(digest="0", family="sd15", name="x", path=str(file))
+    )

@@ -1,0 +1,261 @@
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from batchgen.diffusion.conditioning import Encoded
+from batchgen.diffusion.engine import DiffusionEngine
+from batchgen.diffusion.session import places_by_length
+from batchgen.engine import Runtime
+from batchgen.errors import EngineError, NotFinite, OutOfMemory
+
+LONG = "red cat on blue background " * 20
+
+
+@pytest.fixture
+def session(tiny, runtime):
+    def of(family="sd15"):
+        return DiffusionEngine(runtime).open(tiny(family))
+
+    return of
+
+
+@pytest.fixture
+def jobs(tiny, job_for):
+    def of(family="sd15", count=4, **fields):
+        words = ["a red circle", "a blue square", "a cat, a dog", "green", "on background"]
+        return [job_for(tiny(family), **({"prompt": words[k % 5], "seed": 100 + k} | fields)) for k in range(count)]
+
+    return of
+
+
+def quiet(step):
+    pass
+
+
+def pixels(session, jobs):
+    return [rendered.pixels for rendered in session.render(jobs, quiet)]
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_a_picture_rendered_twice_alone_is_equal_bit_for_bit(session, jobs, family):
+    (job,) = jobs(family, count=1)
+    one, other = session(family), session(family)
+    first = pixels(one, [job])[0]
+    assert np.array_equal(first, pixels(one, [job])[0])
+    assert np.array_equal(first, pixels(other, [job])[0])
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "heun"])
+def test_alone_and_in_a_batch_of_four_a_picture_differs_by_at_most_one(session, jobs, sampler):
+    here, batch = session(), jobs(sampler=sampler)
+    together = pixels(here, batch)
+    for job, picture in zip(batch, together, strict=True):
+        alone = pixels(here, [job])[0].astype(int)
+        assert np.abs(alone - picture).max() <= 1
+    assert np.abs(together[0].astype(int) - together[1]).max() > 8
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_in_a_batch_of_one_size_bits_do_not_depend_on_the_neighbours_nor_on_the_place(session, jobs, family):
+    here, batch = session(family), jobs(family, count=5)
+    one = pixels(here, batch[:4])
+    other = pixels(here, [batch[4], batch[2], batch[0], batch[4]])
+    assert np.array_equal(one[0], other[2])
+    assert np.array_equal(one[2], other[1])
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_neighbours_with_longer_prompts_change_no_bit(session, tiny, job_for, jobs, field):
+    here, batch = session(), jobs(count=4)
+    long = [job_for(tiny("sd15"), seed=k, **{field: LONG}) for k in range(2)]
+    plain = pixels(here, batch)
+    mixed = pixels(here, [long[0], batch[1], long[1], batch[3]])
+    assert np.array_equal(plain[1], mixed[1])
+    assert np.array_equal(plain[3], mixed[3])
+
+
+def test_a_prompt_and_a_negative_prompt_of_other_lengths_are_both_seen_whole(session, tiny, job_for):
+    here = session()
+
+    def picture(negative):
+        return pixels(here, [job_for(tiny("sd15"), prompt="a cat", negative_prompt=negative)])[0].astype(int)
+
+    assert np.abs(picture(LONG + "dog") - picture(LONG + "circle")).max() > 1
+
+
+def test_repeating_a_text_as_comfyui_does_changes_nothing_but_rounding(session, tiny, job_for):
+    """There, texts of other lengths are repeated to their least common multiple; attention cannot tell."""
+    denoiser = session()._denoiser
+    job = job_for(tiny("sd15"))
+    text = session()._ask(denoiser, job)[0]
+    tripled = Encoded(states=text.states.repeat(1, 3, 1), tokens=text.tokens, chunks=3)
+    latents = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        once, thrice = (
+            denoiser.predictor([each], job.canvas, job.sampling)(latents, 500.0) for each in (text, tripled)
+        )
+    torch.testing.assert_close(once, thrice, rtol=1e-5, atol=1e-5)
+
+
+def test_places_are_grouped_by_both_lengths_in_order():
+    def encoded(length):
+        return Encoded(states=torch.zeros(1, length, 1), tokens=0, chunks=1)
+
+    short, long = encoded(77), encoded(154)
+    assert places_by_length([(short, long), (short, short), (long, None), (short, long)]) == [[0, 3], [1], [2]]
+
+
+def test_a_batch_goes_through_the_denoiser_together_with_both_texts(session, jobs):
+    here, rows = session(), []
+    here._denoiser._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
+    here.render(jobs(count=3, steps=2), quiet)
+    here.render(jobs(count=3, steps=2, guidance_scale=1.0), quiet)
+    assert rows == [6, 6, 3, 3]
+
+
+@pytest.mark.parametrize(("sampler", "evaluations"), [("euler", 4), ("heun", 7), ("dpm_2", 7)])
+def test_the_facts_count_the_calls_that_were_made(session, jobs, sampler, evaluations):
+    here, calls, steps = session(), [], []
+    here._denoiser._unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    rendered = here.render(jobs(count=2, sampler=sampler, steps=4), steps.append)
+    assert len(calls) == evaluations
+    assert steps == [1, 2, 3, 4]
+    for place, each in enumerate(rendered):
+        assert each.facts["denoiser_evaluations"] == evaluations
+        assert each.facts["steps_taken"] == 4
+        assert (each.facts["batch_index"], each.facts["batch_size"]) == (place, 2)
+
+
+def test_the_facts_say_how_the_picture_was_made(session, tiny, job_for):
+    (rendered,) = session().render([job_for(tiny("sd15"), prompt="a (red:1.2) cat")], quiet)
+    facts = dict(rendered.facts)
+    assert facts.pop("seconds_denoise") > 0
+    assert facts.pop("sigmas")[::3] == [pytest.approx(14.6146, rel=1e-4), 0.0]
+    assert facts == {
+        "batch_index": 0,
+        "batch_size": 1,
+        "chunks": 1,
+        "denoiser_evaluations": 3,
+        "device": "cpu",
+        "dtype": "fp32",
+        "guided": True,
+        "negative_prompt_tokens": 0,
+        "prompt_tokens": 3,
+        "steps_taken": 3,
+        "timesteps": 3,
+        "vae_dtype": "fp32",
+    }
+
+
+def test_pictures_have_the_size_that_was_asked_for(session, jobs):
+    for picture in pixels(session(), jobs(count=2, width=64, height=48)):
+        assert picture.shape == (48, 64, 3)
+        assert picture.dtype == np.uint8
+
+
+@pytest.mark.parametrize("field", ["seed", "prompt", "guidance_scale", "clip_skip", "steps"])
+def test_what_a_job_asks_for_changes_its_picture(session, tiny, job_for, field):
+    others = {"seed": 8, "prompt": "a blue dog", "guidance_scale": 9.0, "clip_skip": 2, "steps": 5}
+    here = session()
+    one = pixels(here, [job_for(tiny("sd15"))])[0]
+    assert not np.array_equal(one, pixels(here, [job_for(tiny("sd15"), **{field: others[field]})])[0])
+
+
+def test_the_largest_seed_renders(session, jobs):
+    assert len(session().render(jobs(count=1, seed=2**64 - 1), quiet)) == 1
+
+
+def numpy_state():
+    return np.random.get_state()[1].copy()  # noqa: NPY002 - the global one is meant
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "dpmpp_sde"])
+def test_the_global_generators_are_neither_read_nor_moved(session, jobs, sampler):
+    here = session()
+    before, numpy_before = torch.random.get_rng_state(), numpy_state()
+    first = pixels(here, jobs(count=1, sampler=sampler))[0]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert np.array_equal(numpy_state(), numpy_before)
+
+    torch.rand(7)
+    assert np.array_equal(first, pixels(here, jobs(count=1, sampler=sampler))[0])
+
+
+def test_a_text_is_encoded_once_for_all_jobs_that_share_it(session, jobs):
+    here, encoded = session(), []
+    encode = here._denoiser.encode
+    here._denoiser.encode = lambda wording: encoded.append(wording.text) or encode(wording)
+    here.render(jobs(prompt="a cat"), quiet)
+    here.render(jobs(prompt="a cat", negative_prompt="a dog"), quiet)
+    assert encoded == ["a cat", "", "a dog"]
+
+
+def test_without_guidance_the_negative_prompt_is_not_even_encoded(session, jobs):
+    here, encoded = session(), []
+    encode = here._denoiser.encode
+    here._denoiser.encode = lambda wording: encoded.append(wording.text) or encode(wording)
+    here.render(jobs(count=1, guidance_scale=1.0, negative_prompt="a dog"), quiet)
+    assert encoded == ["a red circle"]
+
+
+def test_another_precision_is_read_from_the_files_again_and_back_without_loss(session, jobs):
+    here = session()
+    plain = pixels(here, jobs(count=1))[0]
+    (half,) = here.render(jobs(count=1, precision="bf16"), quiet)
+    assert (half.facts["dtype"], half.facts["vae_dtype"]) == ("bf16", "bf16")
+    assert not np.array_equal(half.pixels, plain)
+    assert np.array_equal(pixels(here, jobs(count=1))[0], plain)
+
+
+@pytest.mark.parametrize("memory", ["encode_first", "offload", "sequential"])
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_where_the_parts_are_kept_changes_no_bit(tiny, jobs, session, family, memory):
+    engine = DiffusionEngine(Runtime(device="cpu", threads=1, memory=memory))
+    there = engine.open(tiny(family))
+    here = session(family)
+    for _ in range(2):
+        assert np.array_equal(pixels(there, jobs(family, count=1))[0], pixels(here, jobs(family, count=1))[0])
+
+
+def test_jobs_that_do_not_belong_together_are_refused(session, tiny, job_for):
+    with pytest.raises(EngineError, match="must share"):
+        session().render([job_for(tiny("sd15")), job_for(tiny("sd15"), steps=9)], quiet)
+
+
+def test_a_closed_session_lets_the_model_go(session, jobs):
+    here = session()
+    unet = weakref.ref(here._denoiser._unet)
+    here.close()
+    gc.collect()
+    assert unet() is None
+    with pytest.raises(EngineError, match="closed"):
+        here.render(jobs(count=1), quiet)
+
+
+def test_latents_that_are_not_finite_give_no_picture(session, jobs):
+    here = session()
+    here._denoiser._unet.register_forward_hook(lambda _module, _given, output: (output[0] * float("nan"),))
+    with pytest.raises(NotFinite):
+        here.render(jobs(count=1), quiet)
+
+
+def test_running_out_of_memory_is_said_in_those_words(session, jobs):
+    here = session()
+
+    def fail(module, given):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nOf the allocated memory ...")
+
+    here._denoiser._unet.register_forward_pre_hook(fail)
+    with pytest.raises(OutOfMemory, match=r"^out of memory: .*20\.00 GiB"):
+        here.render(jobs(count=1), quiet)
+
+
+def test_an_error_of_the_listener_is_not_swallowed(session, jobs):
+    def stop(step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session().render(jobs(count=1), stop)

@@ -1,0 +1,73 @@
+import hashlib
+from types import SimpleNamespace
+
+import pytest
+
+from batchgen.fake import picture_of
+from batchgen.interop.a1111 import write
+from batchgen.job import Model, make_job
+from batchgen.store import images
+from batchgen.store.held import Fresh
+from batchgen.store.layout import RunDirectory
+from batchgen.store.publish import write_new
+from batchgen.store.record import Asked, Making, build, to_text
+
+MODEL = Model(digest="0" * 64, family="sd15", name="toy", path="/home/somebody/models/toy")
+
+
+def make(seed=0, **changes):
+    values = {"prompt": "a heron", "seed": seed, "width": 64, "height": 48}
+    sampling = {"sampler": "euler", "schedule": "normal", "steps": 3, "guidance_scale": 2.0}
+    return make_job(MODEL, values | sampling | changes)
+
+
+def making(job, **changes):
+    fields = {
+        "batch": (job.id,),
+        "attempt": 1,
+        "degradations": (),
+        "environment": {"python": "3.11"},
+        "manifest": {"name": "herons", "sha256": "f" * 64},
+        "started": "2026-01-01T00:00:00.000+00:00",
+        "seconds": 0.5,
+    }
+    return Making(**fields | changes)
+
+
+def text_of(job, pixels=None, **facts):
+    pixels = picture_of(job) if pixels is None else pixels
+    return to_text(build(Asked(job=job), making(job), 0, facts, images.look(pixels)))
+
+
+def png_of(job, pixels=None):
+    pixels = picture_of(job) if pixels is None else pixels
+    return images.encode(pixels, text_of(job, pixels), write(job, version="0"), 1)
+
+
+def fresh(directory, job, stem=None):
+    data, text = png_of(job), text_of(job)
+    file, record = directory.tmp / f"{job.id[:12]}.png", directory.tmp / f"{job.id[:12]}.json"
+    write_new(file, data)
+    write_new(record, text.encode())
+    return Fresh(
+        id=job.id,
+        stem=stem or f"heron_s{job.seed}_{job.id[:8]}",
+        file=file,
+        record=record,
+        bytes=len(data),
+        file_sha256=hashlib.sha256(data).hexdigest(),
+        pixel_sha256=images.pixel_sha256(picture_of(job)),
+        seconds=0.5,
+        attempt=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def build_():
+    """Small builders: a job, its record, its picture, and that picture on its way into a run directory."""
+    return SimpleNamespace(model=MODEL, job=make, making=making, text=text_of, png=png_of, fresh=fresh)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return RunDirectory(tmp_path / "herons")

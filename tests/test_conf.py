@@ -1,0 +1,118 @@
+"""What ships in conf/ is right: every file reads, and what is recommended can be asked for."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from batchgen.job import FIELDS, Canvas, Sampling
+from batchgen.models.families import FAMILIES
+from batchgen.settings import Settings, Words, load_settings
+from batchgen.shipped import shipped
+
+CONF = shipped("conf")
+
+
+def names(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return load_settings(Words(), cwd=tmp_path_factory.mktemp("empty"))
+
+
+def test_the_options_that_people_expect_are_there() -> None:
+    assert names("model") == ["demo_shapes", "flux_dev", "flux_schnell", "realvisxl_v30_turbo", "sd15", "sdxl"]
+    assert names("runtime") == ["auto", "cpu", "cuda", "mps"]
+    assert names("output") == ["default", "fast"]
+
+
+@pytest.mark.parametrize("name", names("model"))
+def test_a_model_recommends_what_its_family_can_do(settings: Settings, name: str) -> None:
+    conf = settings.model(name)
+    wanted = dict(conf.recommended)
+    canvas = Canvas(width=wanted.pop("width"), height=wanted.pop("height"))
+    FAMILIES[conf.family].check(canvas, Sampling(**wanted))
+
+
+def test_the_embedded_model_is_here_and_whole(tmp_path: Path) -> None:
+    settings = load_settings(Words(settings=(("paths.cache", str(tmp_path)),)), cwd=tmp_path)
+    model = settings.resolve("demo_shapes")
+    assert (model.family, Path(model.path).name) == ("sd15", "demo_shapes")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "unwanted"),
+    [
+        (
+            "sdxl",
+            ["model_index.json", "unet/diffusion_pytorch_model.safetensors", "text_encoder_2/model.safetensors"],
+            ["sd_xl_base_1.0.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "unet/model.onnx"],
+        ),
+        (
+            "flux_dev",
+            ["tokenizer_2/spiece.model", "transformer/diffusion_pytorch_model-00001-of-00003.safetensors"],
+            ["flux1-dev.safetensors", "ae.safetensors", "README.md"],
+        ),
+    ],
+)
+def test_what_is_downloaded_is_what_is_used(
+    settings: Settings, name: str, wanted: list[str], unwanted: list[str]
+) -> None:
+    patterns = settings.model(name).source.include
+
+    def downloaded(file: str) -> bool:
+        return any(fnmatch(file, pattern) for pattern in patterns)
+
+    assert all(downloaded(file) for file in wanted)
+    assert not any(downloaded(file) for file in unwanted)
+
+
+@pytest.mark.parametrize("name", names("model"))
+def test_a_model_says_where_its_recommendations_come_from(name: str) -> None:
+    recommended = (CONF / "model" / f"{name}.yaml").read_text().split("recommended:")[1]
+    assert recommended.count("#") >= 2 or "README" in recommended
+
+
+def test_the_distilled_models_are_recommended_as_their_authors_say(settings: Settings) -> None:
+    turbo = settings.model("realvisxl_v30_turbo").recommended
+    assert 5 <= turbo["steps"] <= 8
+    assert 1 <= turbo["guidance_scale"] <= 2.5
+    assert (turbo["sampler"], turbo["schedule"]) == ("dpmpp_sde", "karras")
+    assert settings.model("flux_dev").recommended["distilled_guidance"] == 3.5
+    assert settings.model("flux_schnell").recommended["steps"] == 4
+
+
+@pytest.mark.parametrize("name", names("runtime"))
+def test_every_runtime_is_complete_and_asks_for_no_precision_of_its_own(tmp_path: Path, name: str) -> None:
+    chosen = load_settings(Words(settings=(("runtime", name),)), cwd=tmp_path)
+    assert chosen.runtime.device == name
+    # Requested precision is in a job's id: the same job must keep its id from machine to machine.
+    assert chosen.recipe["precision"] == "auto"
+
+
+@pytest.mark.parametrize("name", names("output"))
+def test_every_output_option_reads(tmp_path: Path, name: str) -> None:
+    assert load_settings(Words(settings=(("output", name),)), cwd=tmp_path).output.root == tmp_path / "outputs"
+
+
+def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> None:
+    written = (CONF / "job.yaml").read_text()
+    for field in FIELDS.keys() - {"prompt", "seed"}:
+        assert f"{field}:" in written
+    assert dict(settings.recipe) == {
+        "model": "demo_shapes",
+        "negative_prompt": "",
+        "emphasis": "comfy",
+        "clip_skip": 1,
+        "rounding": "round",
+        "precision": "auto",
+    }
+
+
+@pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: file.stem)
+def test_no_file_builds_objects_or_reaches_for_the_environment(file: Path) -> None:
+    text = file.read_text()
+    assert "_target_" not in text
+    assert "${" not in text

@@ -1,8 +1,8 @@
 """How long a plan of 100,000 pictures takes, and how much memory: `python benchmarks/plan_100k.py`.
 
-Two manifests of the same size: one where everything is an axis (1,000 prompts, 5 samplers, 4 step counts, 5 seeds) and one
-where every picture has a line of its own with fields of its own. Models are stand-ins; nothing is rendered. The aim is less
-than 5 s of CPU time and 500 MB each.
+Two manifests of the same size: one where everything is an axis (1,000 prompts, 5 samplers, 4 step counts, 5 seeds) and
+one where every picture has a line of its own with fields of its own. Models are stand-ins; nothing is rendered. The aim
+is less than 5 s of CPU time and 500 MB each.
 """
 
 import resource

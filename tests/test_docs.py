@@ -10,6 +10,7 @@ import pytest
 
 from batchgen.cli import app
 from batchgen.manifest import read_manifest
+from batchgen.sampling.names import SAMPLERS, SCHEDULES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -92,3 +93,13 @@ def test_every_command_has_help_and_an_example_in_the_docs(name):
 
     assert app.commands[name].help
     assert f"$ batchgen {name}" in page
+
+
+def test_the_sampler_page_lists_every_sampler_and_schedule_as_the_code_knows_them():
+    page = (ROOT / "docs/samplers.md").read_text(encoding="utf-8")
+
+    for sampler in SAMPLERS.values():
+        calls = sampler.evaluations_per_step
+        row = f"| `{sampler.name}` | {sampler.description} | {calls} | `{sampler.default_schedule}` |"
+        assert row in page
+    assert all(f"| `{schedule}` |" in page for schedule in SCHEDULES)

@@ -92,3 +92,16 @@ def test_wrapping_keeps_every_letter_and_stays_within_the_width(text):
 
     assert "".join(lines).replace(" ", "") == "".join(text.split())
     assert all(font.getlength(line) <= 120 for line in lines)
+
+
+def test_a_sheet_that_shows_the_same_already_is_not_drawn_again(tmp_path):
+    page = page_of(tmp_path, rows=1, columns=2)
+    (path,) = write_sheets(page, tmp_path / "s.png", title="demo", footer="")
+    first = path.stat().st_ino
+
+    write_sheets(page, path, title="demo", footer="")
+    same = path.stat().st_ino
+    write_sheets(page, path, title="demo", footer="another")
+
+    assert same == first
+    assert path.stat().st_ino != first

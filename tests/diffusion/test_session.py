@@ -77,6 +77,16 @@ def test_neighbours_with_longer_prompts_change_no_bit(session, tiny, job_for, jo
     assert np.array_equal(plain[3], mixed[3])
 
 
+def test_pictures_of_each_length_go_through_in_as_many_rows_as_the_batch_has(session, tiny, job_for, jobs):
+    here, rows = session(), []
+    here._denoiser._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
+    mixed = [*jobs(count=3, steps=1), job_for(tiny("sd15"), steps=1, prompt=LONG)]
+    rendered = here.render(mixed, quiet)
+    # Three pictures and a copy with both texts at once; then one and three copies, for each of its two texts.
+    assert rows == [8, 4, 4]
+    assert [each.facts["batch_size"] for each in rendered] == [4, 4, 4, 4]
+
+
 def test_a_prompt_and_a_negative_prompt_of_other_lengths_are_both_seen_whole(session, tiny, job_for):
     here = session()
 

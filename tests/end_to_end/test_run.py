@@ -70,7 +70,7 @@ def test_the_pictures_of_twenty_steps_follow_their_prompts(rendered):
 def test_the_record_in_the_picture_and_the_one_beside_it_are_the_same_bytes(rendered):
     person, _ = rendered
     for path in person.pictures("outputs/sweep"):
-        inside = images.open_picture(path).record_text
+        inside = images.open_picture(path).record
         beside = person.folder / "outputs/sweep/records" / f"{json.loads(inside)['id'][:12]}.json"
 
         assert beside.read_text(encoding="utf-8") == inside
@@ -145,7 +145,7 @@ def test_a_run_directory_goes_on_with_its_saved_manifest_whatever_became_of_the_
     said = copied.types("run", "outputs/sweep")
 
     assert said.code == 0, said.err
-    assert "1 pictures made" in said.out
+    assert "1 picture made" in said.out
     assert gone.exists()
     assert images.record_in(gone)["recipe"] == before["recipe"]
     assert images.record_in(gone)["execution"]["batch_size"] == 1

@@ -94,3 +94,9 @@ class Workplace:
 @pytest.fixture
 def place(tmp_path: Path, confs: FakeConfs) -> Workplace:
     return Workplace(tmp_path, confs)
+
+
+@pytest.fixture(scope="session")
+def somewhere(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """One folder for all the examples that hypothesis thinks of."""
+    return Workplace(tmp_path_factory.mktemp("somewhere"), FakeConfs())

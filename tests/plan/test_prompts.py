@@ -31,14 +31,6 @@ def csv_text(rows):
     return out.getvalue()
 
 
-@pytest.fixture(scope="module")
-def somewhere(tmp_path_factory):
-    """One folder for every example that hypothesis thinks of."""
-    from conftest import FakeConfs, Workplace
-
-    return Workplace(tmp_path_factory.mktemp("prompts"), FakeConfs())
-
-
 @pytest.fixture
 def files(place):
     place.write("p/lines.txt", "a red circle\n\n   \n# a blue star\r\n  spaces  \n")

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchgen.errors import ManifestError
@@ -18,11 +18,13 @@ def test_a_template_without_braces_is_its_own_text(text):
     assert texts(text) == [text]
 
 
+@settings(max_examples=50)
 @given(LITERAL, LITERAL)
 def test_everything_around_the_braces_is_kept(before, after):
     assert texts(before + "{a|b}" + after) == [before + "a" + after, before + "b" + after]
 
 
+@settings(max_examples=50)
 @given(LITERAL.map(str.strip), LITERAL.map(str.strip))
 def test_everything_inside_the_braces_is_kept(one, other):
     if ":" not in one + other and one != other and one[:1] not in ("~", "!", "@") and not one[:1].isdigit():

@@ -118,7 +118,7 @@ def start(directory, count, *words, env=None):
 
 
 def main(root, count, words):
-    """What that process does: die where `words` say, as `patched` understands them."""
+    """What that process does; it dies where `words` say, as `patched` understands them."""
     if words:
         patched(words[0], int(words[1]))
     outcome = go(RunDirectory(root), cells(count), listen=tell)
@@ -130,8 +130,8 @@ def tell(event):
         print(event.id, flush=True)
 
 
-def patched(place, number):
-    """Let this process kill itself before or after the `number`-th call of a step of publishing."""
+def patched(place, group):
+    """Let this process kill itself before or after a step of publishing the `group`-th arrivals."""
     when, name = place.split(" ")
     owner, attribute = {
         "place": (held_module, "place"),
@@ -140,18 +140,20 @@ def patched(place, number):
         "line": (Journal, "append"),
         "sync": (Journal, "sync"),
     }[name]
-    step, calls = getattr(owner, attribute), count_from(1)
+    step, publish, groups = getattr(owner, attribute), held_module.Held.publish, count_from(1)
 
     def dying(*args, **kwargs):
-        mine = next(calls) == number
-        if mine and when == "before":
+        if when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        result = step(*args, **kwargs)
-        if mine:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        step(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(owner, attribute, dying)
+    def published(*args):
+        if next(groups) == group:
+            setattr(owner, attribute, dying)
+        return publish(*args)
+
+    held_module.Held.publish = published
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from batchgen.store.lock import read_holder
 from batchgen.store.record import Asked
 
 STEPS = ["place", "record", "folder", "line", "sync"]
+PLACES = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
 
 
 def hashes(directory):
@@ -28,11 +29,16 @@ def hashes(directory):
     return {done.id: hashlib.sha256(done.picture.read_bytes()).hexdigest() for done in found if not done.missing}
 
 
-@pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize("place", [f"{when} {step}" for step in STEPS for when in ("before", "after")])
-def test_a_run_killed_anywhere_loses_nothing_it_acknowledged(a, directory, place, number):
-    child = a.start(directory, 12, place, str(number))
+@pytest.mark.parametrize(
+    ("place", "group"),
+    [*((place, 1) for place in PLACES), *((place, 2) for place in PLACES if place.split()[1] in ("place", "line"))],
+)
+def test_a_run_killed_anywhere_loses_nothing_it_acknowledged(a, directory, faults, place, group):
+    faults({"do": "sleep", "value": 300, "seed": 11})  # so that not everything arrives together
+    child = a.start(directory, 12, place, str(group))
     acknowledged = child.communicate(timeout=60)[0].split()
+    faults()
+    assert (len(acknowledged) > 0) == (group > 1)
     assert child.returncode == -signal.SIGKILL
     for path in directory.pictures.iterdir():  # whatever is to be seen is whole
         assert read_id(open_picture(path).pixels)

@@ -94,7 +94,7 @@ def test_no_words_are_no_settings_and_no_fields() -> None:
         ("steps=eval(1)", "Unknown function 'eval'"),
         ("prompt=(red:1.2) circle", "extraneous input '('"),
         ("prompt=red (circle)", "Unknown function 'red'"),
-        ("output.root=~/x", "token recognition error at: '~'; put values with special characters in quotes"),
+        ("output.root=a~/x", "token recognition error at: '~'; put values with special characters in quotes"),
         ("steps=int(x)", "invalid literal"),
         ("prompt=[a", "--prompt"),
         ("prompt=a=b", "--prompt"),
@@ -137,3 +137,12 @@ def test_any_text_in_quotes_is_taken_literally(text: str) -> None:
     from hydra.core.override_parser.types import Quote, QuotedString
 
     assert field(f"who={QuotedString(text, Quote.double).with_quotes()}") == (text,)
+
+
+def test_a_path_from_home_needs_no_quotes():
+    words = parse_words(["output.root=~/renders", "paths.models=[~/ComfyUI/models,/data,~]"])
+
+    assert dict(words.settings) == {
+        "output.root": "~/renders",
+        "paths.models": ["~/ComfyUI/models", "/data", "~"],
+    }

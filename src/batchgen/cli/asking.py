@@ -100,6 +100,11 @@ def ask(request: Request) -> Iterator[Asked]:
         yield _asked(place, words, fields, request)
 
 
+def near(path: Path) -> str:
+    """A path as a person in this folder would type it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def _is_place(word: str) -> bool:
     return "=" not in word or Path(word).exists()
 

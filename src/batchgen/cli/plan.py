@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.asking import Asked, Request, ask, asking
+from batchgen.cli.asking import Asked, Request, ask, asking, near
 
 if TYPE_CHECKING:
-    from batchgen.plan.plan import Plan, Reason
+    from batchgen.plan.plan import Group, Plan, Reason
 
 
 @click.command(short_help="Say what run would do, and why; render nothing.")
@@ -48,8 +48,11 @@ def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
 
 
 def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
+    from batchgen.cli.progress import count
+
+    asked_for = count(made.asked, "picture")
     lines = [
-        f"{asked.directory.root}: {made.asked} pictures asked for, {len(made.done)} there, {made.to_make} to make",
+        f"{near(asked.directory.root)}: {asked_for} asked for, {len(made.done):,} there, {made.to_make:,} to make",
         *(f"  {group.model.name} ({group.model.family}): {_counted(group)}" for group in made.groups),
     ]
     if made.groups:
@@ -69,9 +72,10 @@ def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     return lines
 
 
-def _counted(group: Any) -> str:
-    pictures = sum(len(batch) for batch in group.batches)
-    return f"{pictures} pictures in {len(group.batches)} batches"
+def _counted(group: "Group") -> str:
+    from batchgen.cli.progress import count
+
+    return f"{count(group.jobs, 'picture')}, {len(group.batches)} times through the denoiser"
 
 
 def _jobs(asked: Asked, made: "Plan") -> list[tuple[str, str]]:
@@ -115,7 +119,7 @@ def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
                 "family": group.model.family,
                 "digest": group.model.digest,
                 "batches": len(group.batches),
-                "pictures": sum(len(batch) for batch in group.batches),
+                "pictures": group.jobs,
             }
             for group in made.groups
         ],

@@ -72,21 +72,22 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._asked = self._done = self._fresh = 0
-        self._began = self._said = time.monotonic()
+        self._spent = 0.0
+        self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         """Write what is worth a line."""
         match event:
             case Started(asked=asked, done=done):
                 self._asked, self._done = asked, done
-                self._began = self._said = time.monotonic()
             case Loading(model=model):
                 self._write(f"loading {model}")
             case Loaded(model=model, seconds=seconds):
                 self._write(f"loaded {model} in {seconds:.1f} s")
-            case Finished():
+            case Finished(seconds=seconds):
                 self._done += 1
                 self._fresh += 1
+                self._spent += seconds
                 self._say_how_far()
             case Failed(id=id_, reason=reason):
                 self._write(f"failed: {id_[:12]}: {reason}")
@@ -98,12 +99,21 @@ class Lines:
         if now - self._said < SECONDS_BETWEEN_LINES and self._done < self._asked:
             return
         self._said = now
-        each = (now - self._began) / self._fresh
+        each = self._spent / self._fresh
         left = each * (self._asked - self._done)
         self._write(f"{self._done}/{self._asked} pictures, {each:.2f} s each, {duration(left)} left")
 
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "picture"), count(1200, "picture")
+    ('1 picture', '1,200 pictures')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

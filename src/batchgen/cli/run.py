@@ -1,11 +1,10 @@
 """`batchgen run`: render what is asked for, or go on where the last run stopped."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batchgen.cli.asking import Asked, Request, ask, asking
+from batchgen.cli.asking import Asked, Request, ask, asking, near
 
 if TYPE_CHECKING:
     from batchgen.run.runner import Summary
@@ -60,21 +59,17 @@ def _render(asked: Asked, limit: int | None) -> int:
     left = plan.to_make - summary.made
     click.echo(_closing(asked, summary, there=plan.asked - left, asked_for=plan.asked))
     for sheet in sheets:
-        click.echo(_near(sheet))
+        click.echo(near(sheet))
     return 1 if left else 0
 
 
 def _closing(asked: Asked, summary: "Summary", *, there: int, asked_for: int) -> str:
-    from batchgen.cli.progress import duration
+    from batchgen.cli.progress import count, duration
 
-    where = _near(asked.directory.root)
+    where = near(asked.directory.root)
+    all_of = "the picture is" if asked_for == 1 else f"all {asked_for} pictures are"
     if not summary.made and not summary.failed and there == asked_for:
-        return f"{where}: nothing to do, all {asked_for} pictures are there"
+        return f"{where}: nothing to do, {all_of} there"
     failed = f", {summary.failed} failed" if summary.failed else ""
     left = "" if there == asked_for else f"; {asked_for - there} of {asked_for} are missing, run the same command again"
-    return f"{where}: {summary.made} pictures made{failed} in {duration(summary.seconds)}{left}"
-
-
-def _near(path: Path) -> str:
-    """A path as a person in this folder would type it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return f"{where}: {count(summary.made, 'picture')} made{failed} in {duration(summary.seconds)}{left}"

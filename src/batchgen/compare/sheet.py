@@ -5,12 +5,14 @@ empty. Where one file would be over 64 megapixels, which many viewers refuse, th
 wide, the columns) go on in the next file.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from batchgen.compare.layout import Page, Shown
 
@@ -19,6 +21,10 @@ MAX_PIXELS = 64_000_000
 
 SMALLEST_CELL, LARGEST_CELL = 160, 512
 """Pixels of a cell's longer side: small pictures are enlarged by a whole number, large ones are reduced to fit."""
+
+_SHOWS = "batchgen-sheet"
+"""Key of the text in a sheet's file that tells one content from another: pictures are known by their file names,
+which end in the job's id."""
 
 _GAP = 8
 _MARGIN = 28
@@ -40,7 +46,8 @@ class _Type:
 def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[Path]:
     """Draw `page` into `target` (`....png`), or into `...-2.png` and so on where one file would be too large.
 
-    Files are written beside their place and then renamed, so that a viewer never sees half a sheet.
+    Files are written beside their place and then renamed, so that a viewer never sees half a sheet. One that shows the
+    same already stays as it is.
 
     Returns:
         The files, in reading order.
@@ -49,12 +56,28 @@ def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[P
     written = []
     for number, part in enumerate(_parts(page, cell), start=1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        picture = draw(part, cell=cell, title=title, footer=footer)
-        half = path.with_name(f".{path.name}.part")
-        picture.save(half, "PNG", compress_level=6)
-        half.replace(path)
+        shows = hashlib.sha256(repr((part, cell, title, footer)).encode()).hexdigest()
+        if _shows(path) != shows:
+            _save(draw(part, cell=cell, title=title, footer=footer), path, shows)
         written.append(path)
     return written
+
+
+def _shows(path: Path) -> str | None:
+    """What the sheet at `path` says that it shows; None where there is no sheet."""
+    try:
+        with Image.open(path, formats=("PNG",)) as sheet:
+            return sheet.info.get(_SHOWS)
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _save(sheet: Image.Image, path: Path, shows: str) -> None:
+    text = PngInfo()
+    text.add_text(_SHOWS, shows)
+    half = path.with_name(f".{path.name}.part")
+    sheet.save(half, "PNG", compress_level=6, pnginfo=text)
+    half.replace(path)
 
 
 def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image.Image:
@@ -62,7 +85,7 @@ def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image
     letters = _Type(title=_font(24), head=_font(15), text=_font(13))
     width, left = _width(page, cell)
     title_lines = [title, *wrap(page.title, letters.head, width - 2 * _MARGIN)] if page.title else [title]
-    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 50
+    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 58
     height = top + len(page.rows) * (cell[1] + _GAP) + 14 + _MARGIN
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)

@@ -13,7 +13,7 @@ from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_r
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
 from batchgen.diffusion.library import AutoencoderKL, CLIPTextModel, CLIPTokenizer
-from batchgen.diffusion.loading import Part, load_parts
+from batchgen.diffusion.loading import Part, check_channels, load_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
 
@@ -44,6 +44,8 @@ class FluxDenoiser:
             ModelError: a file is missing, damaged, or of another family.
         """
         self._parts = load_parts(model, _PARTS, dtype)
+        # The transformer takes patches of 2 x 2.
+        check_channels(model, self._parts["transformer"].config.in_channels // 4, self._parts["vae"])
         self._device = device
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
         self._residence = Residence(modules, device, memory)
@@ -81,7 +83,7 @@ class FluxDenoiser:
     def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
         """Return channels, height and width of one latent image."""
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
-        return (self._transformer.config.in_channels // 4, canvas.height // scale, canvas.width // scale)
+        return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
 
     def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
         """Return how to predict for as many rows as there are texts, all of one length."""

@@ -137,6 +137,18 @@ def check_complete(missing: Sequence[str], mismatched: Sequence[Any], place: Pat
         raise ModelError(f"{len(mismatched)} weights are of another shape than config.json says", where=str(place))
 
 
+def check_channels(model: Model, takes: int, autoencoder: Any) -> None:
+    """Refuse a denoiser that takes more than a latent image: it is made for inpainting, or for a picture to follow.
+
+    Raises:
+        ModelError: saying how many channels it takes.
+    """
+    has = autoencoder.config.latent_channels
+    if takes != has:
+        text = f"its denoiser takes {takes} channels, a latent image has {has}: a model for inpainting or editing?"
+        raise ModelError(text, where=model.path)
+
+
 def _tokenizer(part: Part, place: Path) -> Any:
     try:
         return part.kind.from_pretrained(str(place), local_files_only=True)

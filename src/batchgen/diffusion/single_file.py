@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from batchgen.diffusion.loading import Part
 from batchgen.errors import ModelError
 
-_FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SingleFileComponentError)
+_FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
 
 def load_parts(path: Path, folder: Path, parts: Sequence[Part], dtype: torch.dtype) -> dict[str, Any]:
@@ -35,14 +35,14 @@ def _load(part: Part, path: Path, folder: Path, weights: dict[str, torch.Tensor]
         return part.kind.from_pretrained(str(place), local_files_only=True)
     dtype = part.dtype or dtype
     try:
-        loaded = _convert(part, folder, weights, dtype)
+        loaded = _convert(part, folder, weights, dtype).to(dtype).eval()
+    except (SingleFileComponentError, NotImplementedError) as error:
+        # Weights that the file does not have are left on torch's "meta" device, from which nothing can be copied.
+        raise ModelError(f"holds no whole {part.name}: weights are missing", where=str(path)) from error
     except _FAULTS as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"its {part.name} cannot be loaded: {reason}", where=str(path)) from error
-    left_out = [name for name, tensor in loaded.state_dict().items() if tensor.is_meta]
-    if left_out:
-        raise ModelError(f"holds no whole {part.name}: {left_out[0]} is missing", where=str(path))
-    return loaded.to(dtype).eval()
+    return loaded
 
 
 def _convert(part: Part, folder: Path, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:

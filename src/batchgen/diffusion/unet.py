@@ -16,7 +16,7 @@ from batchgen.diffusion.library import (
     CLIPTokenizer,
     UNet2DConditionModel,
 )
-from batchgen.diffusion.loading import Part, load_parts
+from batchgen.diffusion.loading import Part, check_channels, load_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
 
@@ -46,6 +46,7 @@ class UNetDenoiser:
         self._parts = load_parts(model, (*(_SDXL if self._sdxl else _SD15), vae), dtype)
         if not self._parts["vae"].config.force_upcast:
             self._parts["vae"].to(dtype)
+        check_channels(model, self._parts["unet"].config.in_channels, self._parts["vae"])
         self._device = device
         self._encoders = [name for name in self._parts if name.startswith("text_encoder")]
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
@@ -85,7 +86,7 @@ class UNetDenoiser:
     def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
         """Return channels, height and width of one latent image."""
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
-        return (self._unet.config.in_channels, canvas.height // scale, canvas.width // scale)
+        return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
 
     def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
         """Return how to predict for as many rows as there are texts, all of one length."""

@@ -57,14 +57,16 @@ def _axes(manifest: Manifest, reader: FieldReader) -> Iterator[Dimension]:
         if name in manifest.bundles:
             raise ManifestError(f"{name!r} is both an axis and a bundle; rename one", where=where)
         placed = [(value, manifest.where(("sweep", name, i))) for i, value in enumerate(values)]
-        options = [option for value, place in placed for option in _options(name, value, place, reader)]
+        # In a list of texts for a prompt, `0..3` is one of them.
+        ranges = name in CHOICES or len(values) == 1
+        options = [each for value, place in placed for each in _options(name, value, place, reader, ranges=ranges)]
         yield Dimension(names=(name,), options=tuple(options), wheres=(where,))
 
 
-def _options(name: str, value: Any, where: str | None, reader: FieldReader) -> Iterator[Option]:
+def _options(name: str, value: Any, where: str | None, reader: FieldReader, *, ranges: bool) -> Iterator[Option]:
     """Yield what one written value stands for: itself, or each value of a range."""
     values: Sequence[Any] = (value,)
-    if may_be_range(name, value):
+    if ranges and may_be_range(name, value):
         try:
             values = read_range(value)
         except ValueError as error:

@@ -87,7 +87,8 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
     for cell in cells:
         unique.setdefault(cell.job.id, cell)
     there = {id_ for id_, reason in known.items() if reason is Reason.DONE}
-    ordered = in_order([cell for id_, cell in unique.items() if id_ not in there], order)
+    # All cells are put in order, so that what is done does not change the order of the rest.
+    ordered = [cell for cell in in_order(list(unique.values()), order) if cell.job.id not in there]
     return Plan(
         groups=_groups(ordered, batch),
         reasons={cell.job.id: known.get(cell.job.id, Reason.NEW) for cell in ordered},

@@ -16,8 +16,9 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, BinaryIO
+
+import PIL
 
 from batchgen.engine import Engine, Rendered, Runtime, Session
 from batchgen.errors import BatchgenError, DeviceLost, EngineError, NotFinite, OutOfMemory
@@ -168,7 +169,7 @@ class Worker:
 
 def _environment(engine: Engine) -> Mapping[str, Any]:
     system = os.uname()
-    ours = {"python": platform.python_version(), "pillow": version("pillow")}
+    ours = {"python": platform.python_version(), "pillow": PIL.__version__}
     return ours | {"system": system.sysname, "machine": system.machine} | dict(engine.environment())
 
 

@@ -179,7 +179,8 @@ def _beta(steps: int, table: Table) -> Levels:
 
     chances = 1.0 - np.linspace(0.0, 1.0, steps, endpoint=False)
     places = np.rint(betaincinv(0.6, 0.6, chances) * (len(table.sigmas) - 1)).astype(int)
-    return table.sigmas[places[np.diff(places, prepend=-1) != 0]]
+    found: Levels = table.sigmas[places[np.diff(places, prepend=-1) != 0]]
+    return found
 
 
 _SPACINGS: Mapping[str, Callable[[int, Table], Levels]] = MappingProxyType(

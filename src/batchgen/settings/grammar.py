@@ -6,6 +6,7 @@ Taken are plain values, quoted strings, lists, mappings and casts; of sweeps the
 """
 
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,9 @@ from batchgen.errors import ConfError
 
 MAX_RANGE = 1_000_000
 """Values of one range()."""
+
+_HOME = re.compile(r"(?<=[=\[,])~[\w/.-]*(?=$|[,\]])")
+"""A path that begins in somebody's home, outside of quotes: Hydra's grammar has no `~`, and people's folders do."""
 
 Values = tuple[Any, ...]
 
@@ -33,7 +37,7 @@ def parse(word: str) -> tuple[str, Values]:
     if "=" not in word:
         raise ConfError("is not of the form name=value", where=word)
     try:
-        override = OverridesParser.create().parse_override(word)
+        override = OverridesParser.create().parse_override(_HOME.sub(r'"\g<0>"', word))
     except HydraException as error:
         raise ConfError(_reason(error), where=word) from error
     _refuse(override, word)
@@ -70,7 +74,6 @@ def _values(override: Override, word: str) -> Values:
 
 
 def _plain(value: Any) -> Any:
-
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, list):

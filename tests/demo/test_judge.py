@@ -1,10 +1,10 @@
 from random import Random
 
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from batchgen.demo.drawings import CONTOURS, RADII, draw, one_shape, sample_one
-from batchgen.demo.judge import NOTHING, Verdict, agrees, judge
+from batchgen.demo.judge import NOTHING, UNCLEAR, Verdict, agrees, judge
 
 
 def right(scene, picture):
@@ -63,3 +63,14 @@ def test_an_empty_picture_shows_nothing():
     assert judge(Image.new("RGB", (64, 64), (45, 80, 210))) == Verdict(
         background="blue", foreground=NOTHING, shape=NOTHING
     )
+
+
+def test_a_colour_far_from_every_name_is_unclear():
+    assert judge(Image.new("RGB", (64, 64), (128, 128, 128))).background == UNCLEAR
+
+
+def test_a_blot_is_no_shape():
+    picture = Image.new("RGB", (64, 64), (245, 245, 245))
+    ImageDraw.Draw(picture).rectangle((6, 30, 57, 33), fill=(220, 40, 40))
+
+    assert judge(picture) == Verdict(background="white", foreground="red", shape=UNCLEAR)

@@ -12,6 +12,10 @@ from batchgen.demo.evaluate import MODEL, Rendering, load, render, shares, wante
 from batchgen.demo.tokenizer import write_tokenizer
 
 LIMIT = 12_000_000
+"""Bytes."""
+
+# diffusers hands a tensor to numpy in a way that numpy 2 finds old-fashioned.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def test_the_folder_is_small_enough_to_ship():

@@ -76,12 +76,12 @@ def test_breadth_counts_takes_not_seeds(place):
 
 
 def test_two_cells_with_one_job_are_made_once_under_the_first_one_s_name(place):
-    sweep = place.sweep("prompts: [a, {prompt: a, name: SH1}, a]")
+    sweep = place.sweep("prompts: [{prompt: a, name: SH1}, {prompt: a, name: SH2}, a]")
 
     plan = make_plan(sweep.cells, {}, batch=4)
 
     assert plan.asked == plan.to_make == 1
-    assert [cell.name for cell in cells_of(plan)] == [None]
+    assert [cell.name for cell in cells_of(plan)] == ["SH1"]
 
 
 def test_what_is_done_is_not_made_again_and_the_rest_has_a_reason(place):

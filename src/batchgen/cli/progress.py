@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from batchgen.events import Event, Failed, Finished, Listener, Loaded, Loading, Started, Stepped
 
-_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} pictures [{elapsed}, {remaining} left] {postfix}"
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} pictures [{elapsed}, {remaining} left] {desc}"
 
 SECONDS_BETWEEN_LINES = 5.0
 """A log of a night should be readable in the morning."""
@@ -55,7 +55,7 @@ class Bar:
 
     def _say(self, words: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(words)
+            self._bar.set_description_str(words)
 
     def _update(self) -> None:
         if self._bar is not None:

@@ -3,14 +3,15 @@
     python -m batchgen.demo.evaluate [--model DIR] [--prompts 200] [--steps 20] [--guidance 4]
     python -m batchgen.demo.evaluate --table
 
-The prompts name one shape; "held out" are combinations of shape and colours that no training
-drawing had.
+Most prompts name one shape; "held out" are combinations of shape and colours that no training
+drawing had. Rows and pairs are judged in as many upright strips as they have figures.
 """
 
 import argparse
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -22,7 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from batchgen.demo.captions import plain_caption
-from batchgen.demo.drawings import CANVAS, Scene, Split, draw, sample_one
+from batchgen.demo.drawings import CANVAS, Layout, Scene, Split, draw, sample_one, stream
 from batchgen.demo.judge import judge
 
 MODEL: Final = Path(__file__).parent / "models" / "demo_shapes"
@@ -75,6 +76,12 @@ def wanted(count: int, split: Split, seed: str = "evaluate") -> list[Scene]:
     return [sample_one(rng, split) for _ in range(count)]
 
 
+def several(count: int, layouts: Sequence[Layout], seed: str = "evaluate") -> list[Scene]:
+    """Return scenes of more than one figure."""
+    scenes = (scene for scene in stream(f"{seed}-several") if scene.layout in layouts)
+    return list(islice(scenes, count))
+
+
 def load(folder: Path) -> StableDiffusionPipeline:
     """Return the model in full precision."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
@@ -106,26 +113,38 @@ def shares(scenes: Sequence[Scene], pictures: Iterable[Image.Image]) -> Shares:
     """Judge each picture against its scene."""
     right = [0, 0, 0, 0]
     for scene, picture in zip(scenes, pictures, strict=True):
-        verdict, figure = judge(picture), scene.figures[0]
+        judged = [judge(strip) for strip in strips(picture, len(scene.figures))]
+        pairs = list(zip(judged, scene.figures, strict=True))
         hits = (
-            verdict.background == scene.background,
-            verdict.foreground == figure.colour,
-            verdict.shape == figure.shape,
+            all(verdict.background == scene.background for verdict in judged),
+            all(verdict.foreground == figure.colour for verdict, figure in pairs),
+            all(verdict.shape == figure.shape for verdict, figure in pairs),
         )
         right = [total + hit for total, hit in zip(right, (*hits, all(hits)), strict=True)]
     background, foreground, shape, every = (total / len(scenes) for total in right)
     return Shares(background=background, foreground=foreground, shape=shape, all=every)
 
 
+def strips(picture: Image.Image, count: int) -> list[Image.Image]:
+    """Cut a picture into upright strips of equal width, from left to right."""
+    edges = [round(picture.width * k / count) for k in range(count + 1)]
+    return [picture.crop((left, 0, right, picture.height)) for left, right in pairwise(edges)]
+
+
 def report(pipeline: StableDiffusionPipeline, count: int, how: Rendering) -> list[str]:
-    """Return the figures for seen and held-out prompts, and for drawings instead of pictures."""
-    lines = ["| prompts | background | foreground | shape | all |", "|---|---|---|---|---|"]
-    for split, name in (("seen", f"seen ({count})"), ("held-out", f"held out ({count})")):
-        scenes = wanted(count, "seen" if split == "seen" else "held-out")
+    """Return the figures for each kind of prompt, and for drawings instead of pictures."""
+    fewer = max(1, count // 4)
+    questions = {
+        "one shape, seen": wanted(count, "seen"),
+        "one shape, held out": wanted(count, "held-out"),
+        "two or three": several(fewer, ("two", "three")),
+        "pair": several(fewer, ("pair",)),
+    }
+    lines = ["| prompts | background | foreground | shape | all | all, of drawings |", "|---|---|---|---|---|---|"]
+    for name, scenes in questions.items():
         pictures = render(pipeline, [plain_caption(scene) for scene in scenes], how)
-        lines.append(shares(scenes, pictures).row(name))
-    drawings = wanted(count, "any")
-    lines.append(shares(drawings, map(draw, drawings)).row("drawings (the judge's ceiling)"))
+        ceiling = 100 * shares(scenes, map(draw, scenes)).all
+        lines.append(f"{shares(scenes, pictures).row(f'{name} ({len(scenes)})')} {ceiling:.1f} |")
     return lines
 
 

@@ -20,6 +20,15 @@ Floats = NDArray[np.float64]
 NOTHING: Final = "nothing"
 """The name of a figure, or its colour, where a picture shows none."""
 
+UNCLEAR: Final = "unclear"
+"""The name of a colour or a shape that is too far from every known one."""
+
+_TOLERANCE: Final = 30.0
+"""Largest RGB distance of a colour from its name: twice what `JITTER` makes of a drawing's colour."""
+
+_LIKENESS: Final = 0.8
+"""Smallest overlap with a shape that goes by its name. Drawings have 0.94 or more."""
+
 _BORDER: Final = 2
 """Width in pixels of the frame that counts as background."""
 
@@ -38,13 +47,13 @@ class Verdict:
     """What a picture shows, in the words of the drawings."""
 
     background: str
-    """A key of `COLOURS`."""
+    """A key of `COLOURS`, or `UNCLEAR`."""
 
     foreground: str
-    """A key of `COLOURS`, or `NOTHING`."""
+    """A key of `COLOURS`, or `UNCLEAR`, or `NOTHING`."""
 
     shape: str
-    """A key of `CONTOURS`, or `NOTHING`."""
+    """A key of `CONTOURS`, or `UNCLEAR`, or `NOTHING`."""
 
 
 def judge(image: Image.Image) -> Verdict:
@@ -56,8 +65,7 @@ def judge(image: Image.Image) -> Verdict:
         return Verdict(background=nearest_colour(ground), foreground=NOTHING, shape=NOTHING)
     mask = coverage(pixels, ground, colour)
     scores = likenesses(mask)
-    shape = max(scores, key=lambda name: scores[name]) if scores else NOTHING
-    return Verdict(background=nearest_colour(ground), foreground=nearest_colour(colour), shape=shape)
+    return Verdict(background=nearest_colour(ground), foreground=nearest_colour(colour), shape=_most_alike(scores))
 
 
 def agrees(
@@ -69,8 +77,18 @@ def agrees(
 
 
 def nearest_colour(rgb: Floats) -> str:
-    """Return the named colour at the smallest Euclidean distance in RGB."""
-    return min(COLOURS, key=lambda name: float(np.square(rgb - np.asarray(COLOURS[name])).sum()))
+    """Return the named colour at the smallest Euclidean distance in RGB, or `UNCLEAR` if that is large."""
+    distances = {name: float(np.linalg.norm(rgb - np.asarray(known))) for name, known in COLOURS.items()}
+    nearest = min(distances, key=lambda name: distances[name])
+    return nearest if distances[nearest] <= _TOLERANCE else UNCLEAR
+
+
+def _most_alike(scores: Mapping[str, float]) -> str:
+    """Return the shape that overlaps the mask best, or `UNCLEAR` if none does well."""
+    if not scores:
+        return NOTHING
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] >= _LIKENESS else UNCLEAR
 
 
 def _background(pixels: Floats) -> Floats:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
 
-from batchgen.diffusion.library import diffusers_logging, transformers_logging
 from batchgen.errors import ModelError
 from batchgen.job import Model
 from batchgen.models.families import FAMILIES

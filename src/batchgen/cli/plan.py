@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.asking import Asked, Request, ask, asking, near
+from batchgen.cli.asking import Asked, Request, ask, asking, growing, near
 
 if TYPE_CHECKING:
     from batchgen.plan.plan import Group, Plan, Reason
@@ -44,7 +44,8 @@ def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
 
     canvases = (cell.job.canvas for cell in asked.sweep.cells)
     batch = choose_batch(asked.settings.runtime, canvases, kept_batch(asked.directory))
-    return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order), batch
+    with growing():
+        return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order), batch
 
 
 def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:

@@ -39,7 +39,8 @@ def _render(asked: Asked, limit: int | None) -> int:
     for warning in asked.sweep.warnings:
         click.echo(f"warning: {warning}", err=True)
     settings, varying = asked.settings, asked.sweep.varying
-    digest = hashlib.sha256(asked.saved.encode()).hexdigest()
+    manifest = asked.saved_manifest()
+    digest = hashlib.sha256(manifest.encode()).hexdigest()
     work = Work(
         runtime=settings.runtime,
         stem=lambda cell: file_stem(cell, varying),
@@ -49,7 +50,7 @@ def _render(asked: Asked, limit: int | None) -> int:
     with hold(asked.directory) as held:
         plan, batch = plan_of(asked, held.known)
         jobs = {cell.job.id: None for cell in asked.sweep.cells}
-        held.save(manifest=asked.saved, settings=settings.save(), plan={"batch": batch, "jobs": list(jobs)})
+        held.save(manifest=manifest, settings=settings.save(), plan={"batch": batch, "jobs": list(jobs)})
         summary = render(plan.first(limit), held, work, listener())
         pictures = {id_: done.picture for id_, done in held.done.items()}
         sheets = []

@@ -422,10 +422,10 @@ def test_a_manifest_without_prompts_says_how_to_give_one(place):
 
 
 def test_what_overrules_a_recommendation_is_told(place):
-    warnings = place.sweep("prompts: [x]\nset: {guidance_scale: 9}\nsweep: {steps: [4, 8]}").warnings
+    warnings = place.sweep("prompts: [x]\nset: {guidance_scale: 9}\nsweep: {steps: [4, 8]}").overruled
 
     assert warnings == (
         "steps 4, 8: model 'small' recommends 20",
         "guidance_scale 9: model 'small' recommends 4",
     )
-    assert place.sweep("prompts: [x]\nsweep: {steps: [4, 20]}").warnings == ()
+    assert place.sweep("prompts: [x]\nsweep: {steps: [4, 20]}").overruled == ()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", "each", is_flag=True, help="A line for each picture to make, with its reason.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run directory, for programs.")
 def plan(request: Request, each: bool, as_json: bool) -> int:
-    r"""Say what `batchgen run` would do with the same words, and why; render nothing.
+    """Say what `batchgen run` would do with the same words, and why; render nothing.
 
     \b
     batchgen plan demo
@@ -67,7 +67,7 @@ def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     if made.stale:
         lines.append(f"no longer asked for: {len(made.stale)} pictures, which stay where they are")
     lines += [f"note: {note}" for note in asked.sweep.notes]
-    lines += [f"warning: {warning}" for warning in asked.sweep.warnings]
+    lines += [f"warning: {warning}" for warning in (*asked.sweep.warnings, *asked.sweep.overruled)]
     if each:
         lines += [f"{reason}: {stem}" for stem, reason in _jobs(asked, made)]
     return lines
@@ -132,5 +132,5 @@ def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
         "no_longer_asked_for": list(made.stale),
         "jobs": [{"name": stem, "reason": reason} for stem, reason in _jobs(asked, made)],
         "notes": list(asked.sweep.notes),
-        "warnings": list(asked.sweep.warnings),
+        "warnings": [*asked.sweep.warnings, *asked.sweep.overruled],
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @asking
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Render at most N pictures this time.")
 def run(request: Request, limit: int | None) -> int:
-    r"""Render a manifest's sweep into outputs/NAME. The same command again renders what is missing.
+    """Render a manifest's sweep into outputs/NAME. The same command again renders what is missing.
 
     \b
     batchgen run demo                                   a manifest by name, or its path

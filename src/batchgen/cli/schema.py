@@ -5,7 +5,7 @@ import click
 
 @click.command(short_help="Print the JSON Schema of manifests.")
 def schema() -> int:
-    r"""Print the JSON Schema of manifests, with which editors complete and check them.
+    """Print the JSON Schema of manifests, with which editors complete and check them.
 
     \b
     batchgen schema > manifest.schema.json

@@ -9,7 +9,7 @@ import click
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--parameters", is_flag=True, help="The text that Stable Diffusion web UIs read, instead of the record.")
 def show(file: Path, parameters: bool) -> int:
-    r"""Print the record inside a picture: recipe, environment, and what happened.
+    """Print the record inside a picture: recipe, environment, and what happened.
 
     \b
     batchgen show outputs/demo/pictures/a-red-circle_euler_s0_1f2e3d4c.png

@@ -10,7 +10,7 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def status(run: Path, as_json: bool) -> int:
-    r"""Say how far a run is: pictures asked for, made, failed and left, and who is at work on it.
+    """Say how far a run is: pictures asked for, made, failed and left, and who is at work on it.
 
     \b
     batchgen status outputs/demo

@@ -85,6 +85,8 @@ class Sweep:
     """What a person may want to know."""
     warnings: tuple[str, ...]
     """What is probably not meant."""
+    overruled: tuple[str, ...]
+    """What a model recommends and no cell has: on purpose more often than not."""
 
     @property
     def count(self) -> int:
@@ -166,7 +168,8 @@ class _Expansion:
             product=product,
             excluded=self._exclusions.count,
             notes=tuple(self._notes(product, seeds)),
-            warnings=tuple(self._warnings(rows)),
+            warnings=(*self._exclusions.warnings(), *self._without_effect()),
+            overruled=tuple(self._overruled({id(row.parts): row.parts for row, _ in rows}.values())),
         )
 
     def _comparable(self) -> None:
@@ -320,11 +323,6 @@ class _Expansion:
             yield f"excluded: {self._exclusions.count:,} cells"
         if subset := self._manifest.subset:
             yield f"a random subset of {product:,} cells (seed {subset.seed})"
-
-    def _warnings(self, rows: Iterable[tuple[_Row, int]]) -> Iterator[str]:
-        yield from self._exclusions.warnings()
-        yield from self._without_effect()
-        yield from self._overruled({id(row.parts): row.parts for row, _ in rows}.values())
 
     def _without_effect(self) -> Iterator[str]:
         """Yield the words of the command line that an axis of another name covers."""

@@ -1,11 +1,15 @@
 """What several rooms' tests share."""
 
 import pytest
+import os
+
 from hypothesis import settings
 
 # No test measures time: a machine that renders beside it is slow for reasons of its own.
+# The same examples each time on a machine that decides whether a change lands; elsewhere new ones, which find more.
 settings.register_profile("batchgen", deadline=None)
-settings.load_profile("batchgen")
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same" if os.environ.get("CI") else "batchgen")
 
 HOSTILE_PROMPTS = (
     "a red circle, on a blue background",

@@ -36,7 +36,7 @@ def test_an_axis_that_does_not_touch_the_prompt_leaves_no_trace(place):
 @given(TEXTS, TEXTS, st.integers(0, 2**64 - 1))
 def test_any_text_makes_a_name_that_every_file_system_takes(somewhere, prompt, value, seed):
     text = manifest_text(
-        {"prompts": [{"prompt": prompt}, {"template": "${a}"}], "seeds": [seed], "sweep": {"a": [value, "b"]}}
+        {"prompts": [{"prompt": prompt}, {"template": "${a}"}], "seeds": [seed], "sweep": {"a": [value, value + "b"]}}
     )
 
     for cell in somewhere.sweep(text).cells:

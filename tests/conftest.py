@@ -1,15 +1,13 @@
 """What several rooms' tests share."""
 
 import pytest
-import os
-
 from hypothesis import settings
 
-# No test measures time: a machine that renders beside it is slow for reasons of its own.
-# The same examples each time on a machine that decides whether a change lands; elsewhere new ones, which find more.
-settings.register_profile("batchgen", deadline=None)
-settings.register_profile("same", deadline=None, derandomize=True)
-settings.load_profile("same" if os.environ.get("CI") else "batchgen")
+# No test measures time: a machine that renders beside it is slow for reasons of its own. The same examples each time, so
+# that whoever runs the suite sees it pass or fail for a change's sake; `pytest --hypothesis-profile=search` finds more.
+settings.register_profile("search", deadline=None)
+settings.register_profile("batchgen", deadline=None, derandomize=True)
+settings.load_profile("batchgen")
 
 HOSTILE_PROMPTS = (
     "a red circle, on a blue background",

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import settings
 
-# No test measures time: a machine that renders beside it is slow for reasons of its own. The same examples each time, so
-# that whoever runs the suite sees it pass or fail for a change's sake; `pytest --hypothesis-profile=search` finds more.
+# No test measures time: a machine that renders beside it is slow for reasons of its own. The same examples each time,
+# so that the suite passes or fails for a change's sake; `pytest --hypothesis-profile=search` looks for others.
 settings.register_profile("search", deadline=None)
 settings.register_profile("batchgen", deadline=None, derandomize=True)
 settings.load_profile("batchgen")

@@ -54,7 +54,7 @@ def test_readmes_manifest_asks_for_as_many_pictures_as_readme_says(tmp_path):
 
 @pytest.mark.parametrize("line", commands(ROOT / "docs" / "commands.md"))
 def test_every_command_of_the_command_page_works_as_printed(line, tmp_path):
-    fake = ["runtime.engine=fake"] if " run " in line or " plan " in line else []
+    fake = ["runtime.engine=fake"] if line.split()[1] in ("run", "plan", "reproduce") else []
     types("batchgen run demo runtime.engine=fake steps=2 sampler=euler --limit 2", tmp_path)
     record = next((tmp_path / "outputs/demo/records").glob("*.json"))
     picture = next((tmp_path / "outputs/demo/pictures").glob("*.png"))
@@ -103,3 +103,11 @@ def test_the_sampler_page_lists_every_sampler_and_schedule_as_the_code_knows_the
         row = f"| `{sampler.name}` | {sampler.description} | {calls} | `{sampler.default_schedule}` |"
         assert row in page
     assert all(f"| `{schedule}` |" in page for schedule in SCHEDULES)
+
+
+@pytest.mark.parametrize("name", sorted(app.commands))
+def test_the_help_of_a_command_shows_its_examples_line_by_line(name, tmp_path):
+    said = types(f"batchgen {name} --help", tmp_path).stdout
+
+    assert "\\b" not in said
+    assert f"\n  batchgen {name}" in said

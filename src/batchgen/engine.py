@@ -32,6 +32,9 @@ class Runtime:
     memory: Literal["full", "encode_first", "offload", "sequential"] = "full"
     batch: int = 0
     """Pictures in one forward pass at most; 0 chooses once for a run, by device and picture size."""
+    stop_at: str | None = None
+    """A time of day on this machine's clock, `07:30`: a run finishes the batch in hand then, and begins no other.
+    It changes no picture, and is in no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,11 +37,12 @@ class Fault:
 
     do: Literal[
         "signal", "exit", "sleep", "out_of_memory", "error", "not_finite", "device", "crash", "open",
-        "wrong_size", "too_few", "single_colour", "no_json",
+        "wrong_size", "too_few", "single_colour", "no_json", "hang", "hang_deaf",
     ]  # fmt: skip
     """Die by the signal `value`; exit with the status `value`; sleep `value` milliseconds at every step; run out of
     memory with more than `value` pictures in a batch; raise what an engine raises, or (`crash`) what it should not;
-    fail to open a model; return pictures of a wrong size, too few of them, of one colour, or facts that are no JSON."""
+    fail to open a model; return pictures of a wrong size, too few of them, of one colour, or facts that are no JSON;
+    do nothing any more after `value` steps, and (`hang_deaf`) do not end on request either."""
     seed: int | None = None
     value: int = 0
     times: int = 0
@@ -121,7 +122,9 @@ class FakeSession:
         nap = self._faults.now("sleep", jobs=jobs)
         for step in range(jobs[0].sampling.steps):
             time.sleep(nap.value / 1000 if nap else 0)
+            self._hang(jobs, step)
             on_step(step + 1)
+        self._hang(jobs, jobs[0].sampling.steps)
         kept = jobs[1:] if self._faults.now("too_few", jobs=jobs) else jobs
         return [self._rendered(job) for job in kept]
 
@@ -138,6 +141,17 @@ class FakeSession:
         mean = float("nan") if self._faults.now("no_json", jobs=[job]) else 0.0
         facts = {"steps_taken": job.sampling.steps, "denoiser_evaluations": job.sampling.steps, "fake_mean": mean}
         return Rendered(pixels=pixels, facts=facts)
+
+    def _hang(self, jobs: Sequence[Job], steps: int) -> None:
+        if not any(each.do in ("hang", "hang_deaf") and each.value == steps for each in self._faults.faults):
+            return
+        fault = self._faults.now("hang", "hang_deaf", jobs=jobs)
+        if fault is None:
+            return
+        if fault.do == "hang_deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(3600)
 
     def _end(self, jobs: Sequence[Job]) -> None:
         fault = self._faults.now("signal", "exit", jobs=jobs)

@@ -57,14 +57,34 @@ def test_a_row_of_which_nothing_was_asked_for_is_not_shown():
 def test_one_picture_is_a_page_of_one_cell():
     axes = {"prompt": ("a circle",), "seed": (0,)}
 
-    (page,) = pages(every_place(axes), axes, choose(axes))
+    (page,) = pages(every_place(axes), axes, choose(axes, 1))
 
     assert (len(page.rows), len(page.columns)) == (1, 1)
 
 
 def test_without_a_word_steps_are_columns_samplers_rows_and_prompts_pages():
-    assert choose(AXES) == Compare(x="steps", y="sampler", page="prompt")
+    assert choose(AXES, 12) == Compare(x="steps", y="sampler", page="prompt")
 
 
 def test_without_a_word_prompts_and_seeds_alone_are_rows_and_columns():
-    assert choose({"prompt": ("a", "b"), "seed": (0, 1)}) == Compare(x="seed", y="prompt")
+    assert choose({"prompt": ("a", "b"), "seed": (0, 1)}, 4) == Compare(x="seed", y="prompt")
+
+
+def test_without_a_word_prompts_with_seeds_of_their_own_are_shown_one_below_the_other():
+    axes = {"prompt": tuple("abcdefgh"), "seed": tuple(range(8))}
+    shown = [Shown(coordinates={"prompt": p, "seed": s}, picture=None) for p, s in zip(*axes.values(), strict=True)]
+
+    (page,) = pages(shown, axes, choose(axes, len(shown)))
+
+    assert page.rows == tuple(f"{p} · {s}" for p, s in zip(*axes.values(), strict=True))
+    assert len(page.columns) == 1
+
+
+def test_a_small_part_of_a_huge_sweep_is_a_small_page():
+    axes = {"prompt": ("a",), "seed": tuple(range(10_000)), "steps": tuple(range(1, 1000)), "sampler": ("x", "y")}
+    shown = [Shown(coordinates={"prompt": "a", "seed": n, "steps": n, "sampler": "x"}, picture=None) for n in (3, 7)]
+
+    (page,) = pages(shown, axes, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert page.columns == ("3", "7")
+    assert page.rows == ("x · 3", "x · 7")

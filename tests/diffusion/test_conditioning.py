@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -83,7 +86,9 @@ def test_sdxl_joins_both_encoders_and_takes_the_second_ones_summary(tiny, sdxl, 
 
 
 def test_sdxls_second_encoder_is_padded_with_its_own_token(tiny, sdxl):
-    first, second = (clip_frame(sdxl._parts[name]) for name in ("tokenizer", "tokenizer_2"))
+    first, second = (
+        clip_frame(sdxl._parts[f"tokenizer{number}"], sdxl._parts[f"text_encoder{number}"]) for number in ("", "_2")
+    )
     assert first.pad == first.end
     assert second.pad != second.end
 
@@ -160,7 +165,7 @@ def test_a_word_is_moved_to_the_next_chunk_rather_than_cut(sd15):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_without_emphasis_the_tokenizer_gets_exactly_the_prompt(sd15, text):
     spy = Spy(sd15._parts["tokenizer"])
-    lay_out(Wording(text=text, emphasis="none"), spy, clip_frame(spy))
+    lay_out(Wording(text=text, emphasis="none"), spy, clip_frame(spy, sd15._parts["text_encoder"]))
     assert "".join(spy.texts) == text
     assert len(spy.texts) <= 1
 
@@ -169,13 +174,17 @@ def test_without_emphasis_the_tokenizer_gets_exactly_the_prompt(sd15, text):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_with_emphasis_the_tokenizer_gets_a_prompt_without_brackets_exactly(sd15, text):
     spy = Spy(sd15._parts["tokenizer"])
-    lay_out(Wording(text=text), spy, clip_frame(spy))
+    lay_out(Wording(text=text), spy, clip_frame(spy, sd15._parts["text_encoder"]))
     assert "".join(spy.texts) == text
 
 
 def test_with_emphasis_the_tokenizer_gets_the_words_without_the_syntax(sd15):
     spy = Spy(sd15._parts["tokenizer"])
-    lay_out(Wording(text=r"a (red:1.3) ((circle)) \(not this\), {a|b} ${x}"), spy, clip_frame(spy))
+    lay_out(
+        Wording(text=r"a (red:1.3) ((circle)) \(not this\), {a|b} ${x}"),
+        spy,
+        clip_frame(spy, sd15._parts["text_encoder"]),
+    )
     assert "".join(spy.texts) == "a red circle (not this), {a|b} ${x}"
 
 
@@ -184,7 +193,7 @@ def test_with_emphasis_the_tokenizer_gets_the_words_without_the_syntax(sd15):
 def test_no_token_of_any_prompt_is_dropped(sd15, text, emphasis):
     tokenizer = sd15._parts["tokenizer"]
     spy = Spy(tokenizer)
-    chunks = lay_out(Wording(text=text, emphasis=emphasis), spy, clip_frame(spy))
+    chunks = lay_out(Wording(text=text, emphasis=emphasis), spy, clip_frame(spy, sd15._parts["text_encoder"]))
     given_texts = spy.texts[1:] if emphasis == "a1111" else spy.texts  # the first asks for the comma
     wanted = [each for part in given_texts for each in tokenizer(part, add_special_tokens=False).input_ids]
     assert [token.id for chunk in chunks for token in chunk] == wanted
@@ -221,3 +230,19 @@ def test_a_text_larger_than_the_room_is_remembered_until_the_next():
     remembered = Remembered(limit=1)
     remembered.put(Wording(text="a"), encoded(10))
     assert remembered.get(Wording(text="a")) is not None
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_a_tokenizer_that_says_nothing_of_lengths_encodes_as_one_that_does(tmp_path, tiny, write_model, family):
+    model = write_model(tmp_path / "model", family)
+    for number in ("", "_2"):
+        file = Path(model.path, f"tokenizer{number}", "tokenizer_config.json")
+        if file.is_file():
+            settings = json.loads(file.read_text())
+            settings.pop("model_max_length", None)
+            file.write_text(json.dumps(settings))
+    kind = FluxDenoiser if family == "flux" else UNetDenoiser
+    silent, usual = (kind(each, torch.float32, CPU, "full") for each in (model, tiny(family)))
+    assert silent._parts["tokenizer"].model_max_length > 10**9
+    words = Wording(text="a red circle " * 40)
+    assert torch.equal(silent.encode(words).states, usual.encode(words).states)

@@ -36,6 +36,9 @@ def weighed(prompt, emphasis):
         ("((a)", [("(a", 1.1)]),
         ("()", []),
         ("[cat]", [("[cat]", 1)]),
+        (":) ((a) b)", [(":) (", 1), ("a", 1.1), (" b)", 1)]),
+        ("(a) (b (c:1.2)", [("a", 1.1), (" ", 1), ("b ", 1.2), ("(c", 1.2)]),
+        ("(a (b:1.5):1.2 c)", [("a ", 1.1), ("b", 1.5), (":1.2 c", 1.1)]),
     ],
 )
 def test_round_brackets_weigh_as_in_comfyui(prompt, segments):
@@ -91,6 +94,30 @@ def test_any_text_is_read_and_only_syntax_is_left_out(prompt, emphasis):
     assert len(read) <= len(prompt)
 
 
-def test_a_thousand_brackets_are_read():
-    (segment,) = read_emphasis("(" * 1000 + "cat" + ")" * 1000, "comfy")
-    assert segment.text == "cat"
+MANY = 100_000
+"""So many that a second look at every symbol for each bracket would take minutes."""
+
+
+@pytest.mark.parametrize("emphasis", ["comfy", "a1111"])
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("(" * MANY + "cat" + ")" * MANY, "cat"),
+        ("(" * MANY + ")" * MANY, ""),
+        ("(cat" * MANY + ":1.0)" * MANY, "cat" * MANY),
+        ("cat " * MANY, "cat " * MANY),
+        (" " * MANY + ":" * MANY, " " * MANY + ":" * MANY),
+        ("(:" * MANY + "cat" + ")" * MANY, ":" * MANY + "cat"),
+    ],
+    ids=["deep", "empty", "numbers", "words", "colons", "colons in brackets"],
+)
+def test_a_hundred_thousand_brackets_are_read(prompt, text, emphasis):
+    assert "".join(segment.text for segment in read_emphasis(prompt, emphasis)) == text
+
+
+def test_brackets_of_two_kinds_may_cross_in_a1111():
+    assert weighed("(a [b) c] d", "a1111") == [("a ", 1.1), ("b", 1), (" c", 1 / 1.1), (" d", 1)]
+
+
+def test_white_space_around_the_word_break_belongs_to_it():
+    assert [segment.text for segment in read_emphasis(" a \n BREAK BREAK  b ", "a1111")] == [" a", "", "b "]

@@ -3,12 +3,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from batchgen.diffusion.engine import DiffusionEngine
+from batchgen.diffusion.loading import Part, outline_parts
 from batchgen.diffusion.unet import UNetDenoiser
+from batchgen.engine import Runtime
 from batchgen.errors import ModelError
 from batchgen.job import Model
+from batchgen.models.folder import component_weights
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -35,7 +40,7 @@ def refusal(runtime):
 def test_a_missing_folder_of_a_component_is_named(model, refusal):
     unet = Path(model.path, "unet")
     unet.rename(unet.with_name("elsewhere"))
-    assert "has no unet/" in refusal(model)
+    assert "the folder unet/ is missing" in refusal(model)
 
 
 def test_a_file_that_was_cut_short_is_named(model, refusal):
@@ -52,7 +57,7 @@ def test_a_web_page_in_place_of_weights_is_named(model, refusal):
 def test_a_pickle_is_not_read(model, refusal):
     file = Path(model.path, "text_encoder/model.safetensors")
     file.rename(file.with_name("pytorch_model.bin"))
-    assert "pytorch_model.bin may run code" in refusal(model)
+    assert "has its weights only as a pickle" in refusal(model)
 
 
 def test_a_missing_weight_is_not_drawn_at_random(model, refusal):
@@ -137,6 +142,69 @@ def test_weights_that_are_there_in_the_fp16_variant_only_are_found(model):
         whole = Path(model.path, part, f"{file}.safetensors")
         whole.rename(whole.with_name(f"{file}.fp16.safetensors"))
     UNetDenoiser(model, torch.float32, torch.device("cpu"), "full")
+
+
+def value_of(model, part):
+    """Load a model and return one number that all weights of a part were set to."""
+    (value,) = {float(weight.detach().flatten()[0]) for weight in part_of(model, part).parameters()}
+    return value
+
+
+def part_of(model, part):
+    return UNetDenoiser(model, torch.float32, torch.device("cpu"), "full")._parts[part]
+
+
+def write_as(file, weights, value):
+    save_file({name: torch.full_like(each, value) for name, each in weights.items()}, file, metadata={"format": "pt"})
+
+
+def in_shards(folder, base, weights, value, index):
+    names = sorted(weights)
+    shards = {f"{base}-00001-of-00002.safetensors": names[::2], f"{base}-00002-of-00002.safetensors": names[1::2]}
+    for shard, held in shards.items():
+        write_as(folder / shard, {name: weights[name] for name in held}, value)
+    places = {name: shard for shard, held in shards.items() for name in held}
+    (folder / index).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+
+
+@pytest.mark.parametrize(("part", "base"), [("unet", "diffusion_pytorch_model"), ("text_encoder", "model")])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        ("{base}.fp16", "{base}.non_ema"),
+        ("{base}.non_ema", "{base}.a_first"),
+        ("{base}", "{base}.fp16"),
+        ("{base}", "shards"),
+        ("shards", "{base}.fp16"),
+        ("{base}", "{other}"),
+    ],
+    ids="+".join,
+)
+def test_the_weights_that_are_loaded_are_those_that_are_hashed(model, part, base, stored):
+    folder = Path(model.path, part)
+    other = {"model": "diffusion_pytorch_model", "diffusion_pytorch_model": "model"}[base]
+    weights = load_file(folder / f"{base}.safetensors")
+    (folder / f"{base}.safetensors").unlink()
+    for number, name in enumerate(stored, start=1):
+        if name == "shards":
+            in_shards(folder, base, weights, number / 8, f"{base}.safetensors.index.json")
+        else:
+            write_as(folder / f"{name.format(base=base, other=other)}.safetensors", weights, number / 8)
+    hashed = [file for file in component_weights(folder)[1] if file.suffix == ".safetensors"]
+    (value,) = {float(weight.flatten()[0]) for file in hashed for weight in load_file(file).values()}
+    assert value_of(model, part) == value
+    DiffusionEngine(Runtime(device="cpu")).open(model).close()
+
+
+def test_an_adapter_that_would_change_the_weights_is_not_loaded(model, refusal):
+    Path(model.path, "text_encoder/adapter_config.json").write_text("{}")
+    assert "adapter_config.json: would be laid over the weights" in refusal(model)
+
+
+def test_opening_a_model_reads_no_weights(model, runtime):
+    parts = outline_parts(model, (Part(name="unet", kind=UNet2DConditionModel), Part(name="vae", kind=AutoencoderKL)))
+    assert {weight.device.type for part in parts.values() for weight in part.parameters()} == {"meta"}
+    assert DiffusionEngine(runtime).open(model)._denoiser is None
 
 
 @pytest.mark.parametrize(("family", "upcast"), [("sdxl", True), ("sd15", False)])

@@ -72,15 +72,14 @@ def test_a_mistake_in_the_program_stays_one():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
-def test_opening_a_model_imports_no_pipelines_nor_what_only_they_need(tiny):
+def test_opening_a_model_imports_no_pipelines(tiny):
     program = """
 import sys
 from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.engine import Runtime
 from batchgen.job import Model
 DiffusionEngine(Runtime(device="cpu")).open(Model(digest="0", family="sd15", name="x", path=sys.argv[1])).close()
-print([name for name in sys.modules if name in ("diffusers.pipelines", "peft", "scipy.stats")])
-import peft, scipy.stats
+print([name for name in sys.modules if name == "diffusers.pipelines"])
 """
     ran = subprocess.run(
         [sys.executable, "-c", program, tiny("sd15").path], capture_output=True, text=True, check=True, timeout=300

@@ -7,9 +7,11 @@ import torch
 
 from batchgen.diffusion.conditioning import Encoded
 from batchgen.diffusion.engine import DiffusionEngine
-from batchgen.diffusion.session import places_by_length
+from batchgen.diffusion.loading import scheduler_config
+from batchgen.diffusion.session import DiffusionSession, places_by_length
+from batchgen.diffusion.unet import UNetDenoiser
 from batchgen.engine import Runtime
-from batchgen.errors import EngineError, NotFinite, OutOfMemory
+from batchgen.errors import EngineError, ModelError, NotFinite, OutOfMemory
 
 LONG = "red cat on blue background " * 20
 
@@ -33,6 +35,11 @@ def jobs(tiny, job_for):
 
 def quiet(step):
     pass
+
+
+def loaded(session):
+    """Have a session read its model, as its first batch would, and return the denoiser."""
+    return session._in_precision("auto")
 
 
 def pixels(session, jobs):
@@ -79,7 +86,7 @@ def test_neighbours_with_longer_prompts_change_no_bit(session, tiny, job_for, jo
 
 def test_pictures_of_each_length_go_through_in_as_many_rows_as_the_batch_has(session, tiny, job_for, jobs):
     here, rows = session(), []
-    here._denoiser._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
+    loaded(here)._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
     mixed = [*jobs(count=3, steps=1), job_for(tiny("sd15"), steps=1, prompt=LONG)]
     rendered = here.render(mixed, quiet)
     # Three pictures and a copy with both texts at once; then one and three copies, for each of its two texts.
@@ -98,7 +105,7 @@ def test_a_prompt_and_a_negative_prompt_of_other_lengths_are_both_seen_whole(ses
 
 def test_repeating_a_text_as_comfyui_does_changes_nothing_but_rounding(session, tiny, job_for):
     """There, texts of other lengths are repeated to their least common multiple; attention cannot tell."""
-    denoiser = session()._denoiser
+    denoiser = loaded(session())
     job = job_for(tiny("sd15"))
     text = session()._ask(denoiser, job)[0]
     tripled = Encoded(states=text.states.repeat(1, 3, 1), tokens=text.tokens, chunks=3)
@@ -120,7 +127,7 @@ def test_places_are_grouped_by_both_lengths_in_order():
 
 def test_a_batch_goes_through_the_denoiser_together_with_both_texts(session, jobs):
     here, rows = session(), []
-    here._denoiser._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
+    loaded(here)._unet.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
     here.render(jobs(count=3, steps=2), quiet)
     here.render(jobs(count=3, steps=2, guidance_scale=1.0), quiet)
     assert rows == [6, 6, 3, 3]
@@ -129,7 +136,7 @@ def test_a_batch_goes_through_the_denoiser_together_with_both_texts(session, job
 @pytest.mark.parametrize(("sampler", "evaluations"), [("euler", 4), ("heun", 7), ("dpm_2", 7)])
 def test_the_facts_count_the_calls_that_were_made(session, jobs, sampler, evaluations):
     here, calls, steps = session(), [], []
-    here._denoiser._unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    loaded(here)._unet.register_forward_pre_hook(lambda *_: calls.append(1))
     rendered = here.render(jobs(count=2, sampler=sampler, steps=4), steps.append)
     assert len(calls) == evaluations
     assert steps == [1, 2, 3, 4]
@@ -196,8 +203,8 @@ def test_the_global_generators_are_neither_read_nor_moved(session, jobs, sampler
 
 def test_a_text_is_encoded_once_for_all_jobs_that_share_it(session, jobs):
     here, encoded = session(), []
-    encode = here._denoiser.encode
-    here._denoiser.encode = lambda wording: encoded.append(wording.text) or encode(wording)
+    encode = loaded(here).encode
+    loaded(here).encode = lambda wording: encoded.append(wording.text) or encode(wording)
     here.render(jobs(prompt="a cat"), quiet)
     here.render(jobs(prompt="a cat", negative_prompt="a dog"), quiet)
     assert encoded == ["a cat", "", "a dog"]
@@ -205,8 +212,8 @@ def test_a_text_is_encoded_once_for_all_jobs_that_share_it(session, jobs):
 
 def test_without_guidance_the_negative_prompt_is_not_even_encoded(session, jobs):
     here, encoded = session(), []
-    encode = here._denoiser.encode
-    here._denoiser.encode = lambda wording: encoded.append(wording.text) or encode(wording)
+    encode = loaded(here).encode
+    loaded(here).encode = lambda wording: encoded.append(wording.text) or encode(wording)
     here.render(jobs(count=1, guidance_scale=1.0, negative_prompt="a dog"), quiet)
     assert encoded == ["a red circle"]
 
@@ -218,6 +225,49 @@ def test_another_precision_is_read_from_the_files_again_and_back_without_loss(se
     assert (half.facts["dtype"], half.facts["vae_dtype"]) == ("bf16", "bf16")
     assert not np.array_equal(half.pixels, plain)
     assert np.array_equal(pixels(here, jobs(count=1))[0], plain)
+
+
+class Loading:
+    """A session whose reading of weights is watched, and may fail."""
+
+    def __init__(self, model, runtime):
+        self.formats, self.failures = [], []
+        schedule = dict(scheduler_config(model))
+        self.session = DiffusionSession(model, runtime, torch.device("cpu"), self.load, schedule)
+
+    def load(self, model, dtype):
+        self.formats.append(dtype)
+        if self.failures:
+            raise self.failures.pop()
+        return UNetDenoiser(model, dtype, torch.device("cpu"), "full")
+
+
+def test_weights_are_read_once_and_in_the_precision_that_the_jobs_ask_for(tiny, runtime, jobs):
+    here = Loading(tiny("sd15"), runtime)
+    assert here.formats == []
+    for _ in range(2):
+        here.session.render(jobs(count=1, precision="bf16"), quiet)
+    assert here.formats == [torch.bfloat16]
+
+
+def test_a_model_that_did_not_fit_in_one_precision_is_read_again_for_the_next_batch(tiny, runtime, jobs):
+    here = Loading(tiny("sd15"), runtime)
+    (plain,) = pixels(here.session, jobs(count=1))
+    here.failures = [torch.OutOfMemoryError("CUDA out of memory.")]
+    with pytest.raises(OutOfMemory):
+        here.session.render(jobs(count=1, precision="bf16"), quiet)
+    assert np.array_equal(pixels(here.session, jobs(count=1))[0], plain)
+    here.session.render(jobs(count=1, precision="bf16"), quiet)
+    assert here.formats == [torch.float32, torch.bfloat16, torch.float32, torch.bfloat16]
+
+
+def test_files_that_cannot_be_a_model_are_not_read_again_for_every_job(tiny, runtime, jobs):
+    here = Loading(tiny("sd15"), runtime)
+    here.failures = [ModelError("1 weights are missing", where="unet")]
+    for _ in range(3):
+        with pytest.raises(ModelError, match=r"^unet: 1 weights are missing$"):
+            here.session.render(jobs(count=1), quiet)
+    assert here.formats == [torch.float32]
 
 
 @pytest.mark.parametrize("memory", ["encode_first", "offload", "sequential"])
@@ -237,7 +287,7 @@ def test_jobs_that_do_not_belong_together_are_refused(session, tiny, job_for):
 
 def test_a_closed_session_lets_the_model_go(session, jobs):
     here = session()
-    unet = weakref.ref(here._denoiser._unet)
+    unet = weakref.ref(loaded(here)._unet)
     here.close()
     gc.collect()
     assert unet() is None
@@ -247,7 +297,7 @@ def test_a_closed_session_lets_the_model_go(session, jobs):
 
 def test_latents_that_are_not_finite_give_no_picture(session, jobs):
     here = session()
-    here._denoiser._unet.register_forward_hook(lambda _module, _given, output: (output[0] * float("nan"),))
+    loaded(here)._unet.register_forward_hook(lambda _module, _given, output: (output[0] * float("nan"),))
     with pytest.raises(NotFinite):
         here.render(jobs(count=1), quiet)
 
@@ -258,7 +308,7 @@ def test_running_out_of_memory_is_said_in_those_words(session, jobs):
     def fail(module, given):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nOf the allocated memory ...")
 
-    here._denoiser._unet.register_forward_pre_hook(fail)
+    loaded(here)._unet.register_forward_pre_hook(fail)
     with pytest.raises(OutOfMemory, match=r"^out of memory: .*20\.00 GiB"):
         here.render(jobs(count=1), quiet)
 

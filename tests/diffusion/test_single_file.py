@@ -103,22 +103,22 @@ def test_a_single_file_renders_the_picture_of_the_folder_it_was_made_from(checkp
     assert np.array_equal(*pictures)
 
 
-def test_a_single_file_without_its_autoencoder_is_refused(checkpoint, runtime):
+def test_a_single_file_without_its_autoencoder_is_refused(checkpoint, runtime, job_for):
     _, model = checkpoint
     weights = {name: weight for name, weight in load_file(model.path).items() if not name.startswith(VAE)}
     save_file(weights, model.path)
     with pytest.raises(ModelError, match="holds no whole vae") as caught:
-        DiffusionEngine(runtime).open(model)
+        DiffusionEngine(runtime).open(model).render([job_for(model)], lambda _: None)
     assert "\n" not in str(caught.value)
 
 
-def test_a_single_file_with_a_weight_missing_is_refused(checkpoint, runtime):
+def test_a_single_file_with_a_weight_missing_is_refused(checkpoint, runtime, job_for):
     _, model = checkpoint
     weights = load_file(model.path)
     del weights[UNET + "middle_block.0.in_layers.2.weight"]
     save_file(weights, model.path)
     with pytest.raises(ModelError, match="holds no whole unet"):
-        DiffusionEngine(runtime).open(model)
+        DiffusionEngine(runtime).open(model).render([job_for(model)], lambda _: None)
 
 
 def test_in_half_precision_every_weight_of_a_single_file_is_in_it(checkpoint, runtime, job_for):
@@ -126,3 +126,11 @@ def test_in_half_precision_every_weight_of_a_single_file_is_in_it(checkpoint, ru
     (rendered,) = DiffusionEngine(runtime).open(model).render([job_for(model, precision="bf16")], lambda _: None)
     assert rendered.facts["dtype"] == "bf16"
     assert torch.get_default_dtype() is torch.float32
+
+
+@pytest.mark.parametrize("damaged", ["tokenizer/vocab.json", "scheduler/scheduler_config.json"])
+def test_a_single_file_whose_configuration_is_damaged_cannot_be_opened(checkpoint, runtime, damaged):
+    _, model = checkpoint
+    Path(model.path).with_suffix("").joinpath(damaged).write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        DiffusionEngine(runtime).open(model)

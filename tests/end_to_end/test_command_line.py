@@ -114,3 +114,65 @@ def test_a_prompt_that_waits_in_a_second_run_of_the_same_directory_is_refused_wh
 
     assert said.code == 75
     assert "held by" in said.err
+
+
+def test_a_rehearsal_with_the_fake_engine_never_counts_as_the_picture_itself(person):
+    person.types("run", "--prompt", "a red circle", FAKE)
+
+    said = person.types("plan", "--prompt", "a red circle", "--json")
+
+    assert json.loads(said.out)["to_make"] == 1
+
+
+def test_a_wrong_word_in_the_last_manifest_is_found_before_the_first_is_rendered(person):
+    person.writes("good.yaml", "prompts: [a red circle]\n")
+    person.writes("bad.yaml", "prompts: [a red circle]\nset: {sampler: eular}\n")
+
+    said = person.types("run", "good.yaml", "bad.yaml", FAKE)
+
+    assert said.code == 2
+    assert not (person.folder / "outputs").exists()
+
+
+def test_a_run_goes_on_when_nobody_reads_its_log_any_more(person):
+    import os
+    import subprocess
+    import sys
+
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "batchgen", "run", "--prompt", "a", "--seeds", "0..9", FAKE]
+    done = subprocess.run(words, cwd=person.folder, stderr=write, stdout=subprocess.PIPE, check=False)
+    os.close(write)
+
+    assert done.returncode == 0
+    assert len(person.pictures("outputs/adhoc")) == 10
+
+
+def test_a_picture_that_was_damaged_does_not_cost_the_others_their_sheet(person):
+    person.types("run", "--prompt", "a", "--seeds", "0..2", FAKE)
+    damaged = person.pictures("outputs/adhoc")[0]
+    damaged.write_bytes(b"\0" * damaged.stat().st_size)
+    (person.folder / "outputs/adhoc/sheets/adhoc.png").unlink()
+
+    said = person.types("run", "--prompt", "a", "--seeds", "0..2", FAKE)
+
+    assert "Traceback" not in said.err
+    assert (person.folder / "outputs/adhoc/sheets/adhoc.png").exists()
+
+
+def test_a_word_longer_than_any_file_name_is_a_word(person):
+    said = person.types("plan", "--prompt", "a red circle", f"negative_prompt='{'blurry ' * 60}'", FAKE, "--json")
+
+    assert said.code == 0, said.err
+
+
+def test_a_picture_keeps_the_name_it_was_first_given(person):
+    person.types("run", "--prompt", "a red circle", "steps=2", FAKE)
+    (first,) = person.pictures("outputs/adhoc")
+    first.unlink()
+
+    person.types("run", "--prompt", "a red circle", "steps=2,3", FAKE)
+
+    assert first in person.pictures("outputs/adhoc")
+    assert len(person.pictures("outputs/adhoc")) == 2

@@ -200,9 +200,9 @@ def test_a_changed_file_of_the_model_renders_everything_that_used_it(person, fil
 
 
 def changed_by_a_byte(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-2] ^= 1
-    path.write_bytes(data)
+    data = path.read_bytes()
+    # JSON stays JSON with a line feed more; in weights and merges any byte may be another.
+    path.write_bytes(data + b"\n" if path.suffix == ".json" else data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
 
 
 def test_status_counts_what_is_there_and_what_is_left(copied):

@@ -182,3 +182,8 @@ def test_bytes_that_are_no_text_name_their_line(tmp_path, data, reason):
 def test_what_is_no_file_is_said(tmp_path, name):
     with pytest.raises(ManifestError, match="there is no such manifest"):
         read_text(tmp_path / name, kind="manifest")
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told_in_one_line(tmp_path):
+    with pytest.raises(ManifestError, match=r"^[^\n]*: cannot be read: [^\n]*too long$"):
+        read_text(tmp_path / f"{'a' * 300}.yaml", kind="manifest")

@@ -126,6 +126,11 @@ def test_the_example_fits():
         "set: {steps: 0}",
         "set: {stepz: 3}",
         "set: {size: 64}",
+        "set: {seed: 3}",
+        "set: {prompt: x}",
+        "bundles: {look: {fast: {seed: 3}}}",
+        "bundles: {look: {fast: {prompt: x}}}",
+        "bundles: {look: {fast: {seeds: 3}}}",
         "prompts: []",
         "prompts: x",
         "prompts: [7]",
@@ -157,8 +162,9 @@ def test_editors_are_told_every_field_sampler_schedule_and_model():
     found = schema(["demo_shapes"])
     fields = found["$defs"]["fields"]["properties"]
 
-    assert fields.keys() == {*FIELDS, "model", "size"}
+    assert fields.keys() == {*FIELDS, "model", "size"} - {"prompt", "seed"}
     assert set(fields["sampler"]["enum"]) == set(SAMPLERS)
     assert set(fields["schedule"]["enum"]) == set(SCHEDULES)
     assert fields["model"]["enum"] == ["demo_shapes"]
-    assert found["properties"]["sweep"]["properties"].keys() == fields.keys() - {"prompt", "seed"}
+    assert found["properties"]["sweep"]["properties"].keys() == fields.keys()
+    assert all("seed" in each["properties"] for each in found["$defs"]["entry"]["anyOf"][1:])

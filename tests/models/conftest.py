@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from batchgen.models.families import FAMILIES
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 WHOLE_SD15: Shapes = {
@@ -31,31 +33,26 @@ def write_weights(path: Path, shapes: Shapes | None = None, *, value: float = 1.
 
 def write_folder(folder: Path, pipeline: str = "StableDiffusionPipeline") -> Path:
     """Write a diffusers folder with what a session loads, and much that it does not."""
+    family = next((family for family in FAMILIES.values() if pipeline in family.pipelines), FAMILIES["sd15"])
     components = {
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        **{name: ["diffusers", "AClass"] for name in (*family.modules, *family.texts)},
         "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
         "feature_extractor": [None, None],
     }
     folder.mkdir(parents=True)
     index = {"_class_name": pipeline, "_diffusers_version": "0.42.1", "requires_safety_checker": True, **components}
     (folder / "model_index.json").write_text(json.dumps(index))
-    for name, base in (
-        ("unet", "diffusion_pytorch_model"),
-        ("vae", "diffusion_pytorch_model"),
-        ("text_encoder", "model"),
-    ):
+    for name in family.modules:
+        base = "model" if name.startswith("text_encoder") else "diffusion_pytorch_model"
         write_weights(folder / name / f"{base}.safetensors")
         (folder / name / "config.json").write_text("{}")
-    for name in ("tokenizer/vocab.json", "tokenizer/merges.txt", "scheduler/scheduler_config.json"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("{}")
+    for name in family.texts:
+        for file in ("scheduler_config.json",) if name == "scheduler" else ("vocab.json", "merges.txt"):
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name / file).write_text("{}")
     (folder / "README.md").write_text("hello")
-    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"unused")
-    write_weights(folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
+    (folder / family.modules[0] / "diffusion_pytorch_model.bin").write_bytes(b"unused")
+    write_weights(folder / family.modules[0] / "diffusion_pytorch_model.fp16.safetensors")
     write_weights(folder / "safety_checker" / "model.safetensors")
     return folder
 

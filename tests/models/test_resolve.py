@@ -7,6 +7,7 @@ import pytest
 from batchgen.errors import ModelError
 from batchgen.job import Model
 from batchgen.models.digest import DigestCache
+from batchgen.models.families import FAMILIES
 from batchgen.models.find import Source
 from batchgen.models.option import ModelConf
 from batchgen.models.resolve import resolve
@@ -117,7 +118,7 @@ def test_a_checkpoint_is_of_the_family_its_tensors_show(
     make_folder: Make,
     digest: Callable[..., str],
 ) -> None:
-    make_folder(tmp_path / "w")
+    make_folder(tmp_path / "w", FAMILIES[family].pipelines[0])
     checkpoint = make_weights(tmp_path / "w.safetensors", whole[family])
     digest(checkpoint, family)
     for other in {"sd15", "sdxl", "flux"} - {family}:
@@ -157,3 +158,41 @@ def test_the_digest_of_a_checkpoint_covers_its_configuration_but_not_its_name(
     assert digest(renamed) == before
     (tmp_path / "b" / "tokenizer" / "merges.txt").write_text("a b")
     assert digest(renamed) != before
+
+
+UNKNOWN_TRAINING = [
+    ('{"rescale_betas_zero_snr": true}', "zero terminal SNR"),
+    ('{"beta_schedule": "squaredcos_cap_v2"}', "beta_schedule 'squaredcos_cap_v2' is not supported"),
+    ('{"prediction_type": "sample"}', "prediction_type 'sample' is not supported"),
+    ('{"beta_start": "low"}', "holds a value of a wrong type"),
+    ("[]", "is no JSON object"),
+]
+
+
+@pytest.mark.parametrize(("config", "words"), UNKNOWN_TRAINING)
+def test_a_folder_that_was_trained_in_a_way_no_sampler_knows_is_refused_before_it_is_hashed(
+    tmp_path: Path, model_folder: Path, config: str, words: str
+) -> None:
+    (model_folder / "scheduler" / "scheduler_config.json").write_text(config)
+    with pytest.raises(ModelError, match=words) as caught:
+        resolved(model_folder, "sd15", DigestCache(tmp_path / "cache.json"))
+    assert str(caught.value).startswith(str(model_folder / "scheduler"))
+    assert "scheduler_config.json" in str(caught.value)
+    assert not (tmp_path / "cache.json").exists()
+
+
+def test_a_checkpoint_that_was_trained_in_a_way_no_sampler_knows_is_refused(
+    tmp_path: Path, whole: Mapping[str, object], make_weights: Make, make_folder: Make, digest: Callable[..., str]
+) -> None:
+    folder = make_folder(tmp_path / "w")
+    (folder / "scheduler" / "scheduler_config.json").write_text('{"prediction_type": "sample"}')
+    with pytest.raises(ModelError, match="prediction_type 'sample'"):
+        digest(make_weights(tmp_path / "w.safetensors", whole["sd15"]))
+
+
+def test_the_betas_of_a_flow_matching_model_mean_nothing(
+    tmp_path: Path, make_folder: Make, digest: Callable[..., str]
+) -> None:
+    folder = make_folder(tmp_path / "w", FAMILIES["flux"].pipelines[0])
+    (folder / "scheduler" / "scheduler_config.json").write_text('{"prediction_type": "flow_prediction"}')
+    assert digest(folder, "flux")

@@ -1,5 +1,7 @@
 import pytest
 
+from batchgen.errors import ManifestError
+
 SWEEP = """
     prompts: [x, y]
     sweep: {{sampler: [euler, ddim, heun], steps: [4, 8, 12, 20], guidance_scale: [1, 2.5]}}
@@ -26,6 +28,10 @@ ALL = {(sampler, steps) for sampler in ("euler", "ddim", "heun") for steps in (4
         ("[{steps: '< 12'}]", lambda _, steps: steps < 12),
         ("[{steps: '<=12'}]", lambda _, steps: steps <= 12),
         ("[{steps: '!=12'}]", lambda _, steps: steps != 12),
+        ("[{steps: '!=12.0'}]", lambda _, steps: steps != 12),
+        ("[{sampler: '!=euler'}]", lambda sampler, _: sampler != "euler"),
+        ("[{sampler: '!= euler', steps: '>4'}]", lambda sampler, steps: sampler != "euler" and steps > 4),
+        ("[{model: '!=small'}, {precision: '!=auto'}, {steps: 4}]", lambda _, steps: steps == 4),
         ("[{steps: ['<8', 20]}]", lambda _, steps: steps in (4, 20)),
         ("[{prompt: [x, y], steps: 4}]", lambda _, steps: steps == 4),
         ("[{width: 64, steps: 4}]", lambda _, steps: steps == 4),
@@ -54,6 +60,9 @@ def test_one_prompt_can_be_left_out_of_a_part_of_the_sweep(place):
         ("[{sampler: [ddim, lms]}]", ["no cell has sampler lms"]),
         ("[{sampler: lms, steps: 5}]", ["no cell has sampler lms", "no cell has steps 5"]),
         ("[{steps: '>20'}]", ["no cell has steps >20"]),
+        ("[{model: '!=small'}]", ["no cell has model !=small"]),
+        ("[{sampler: '!=eulr', steps: 4}]", ["no cell has sampler eulr"]),
+        ("[{sampler: '!=euler', steps: '!=4.0'}]", []),
         ("[{sampler: ddim, steps: '>12'}]", []),
     ],
 )
@@ -62,3 +71,18 @@ def test_a_condition_that_nothing_meets_is_warned_about(place, exclude, warned):
 
     assert [each.split("exclude: ")[1] for each in found] == warned
     assert all("m.yaml:" in each for each in found)
+
+
+def test_every_value_but_one_leaves_alone_what_the_axis_does_not_touch(place):
+    sweep = place.sweep("""
+        prompts: [x, {template: "a ${n} circle"}]
+        sweep: {n: [1, 2]}
+        exclude: [{n: "!=1"}]
+    """)
+
+    assert [cell.job.text.prompt for cell in sweep.cells] == ["x", "a 1 circle"]
+
+
+def test_but_needs_a_word_behind_it(place):
+    with pytest.raises(ManifestError, match=r"m\.yaml:4: exclude: nothing stands behind '!='"):
+        place.sweep(SWEEP.format("[{sampler: '!= '}]"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.errors import ManifestError, ModelError, UsageError
+from batchgen.errors import ConfError, ManifestError, ModelError, UsageError
 from batchgen.manifest import adhoc, manifest_text
 from batchgen.plan.expand import expand
 
@@ -353,7 +353,7 @@ WRONG = {
     "steps 0": ("prompts: [x]\nset: {steps: 0}", 2, "steps: must be greater than or equal to 1, not 0"),
     "steps as a text": ("prompts: [x]\nset: {steps: '4'}", 2, "steps: must be a valid integer, not '4'"),
     "a boolean as steps": ("prompts: [x]\nset: {steps: true}", 2, "steps"),
-    "a seed in set": ("prompts: [x]\nset: {seed: -1}", 2, "{count: 8, from: 100}"),
+    "a seed in set": ("prompts: [x]\nset: {seed: -1}", 2, "write `seeds:`"),
     "an unknown sampler": ("prompts: [x]\nset: {sampler: eular}", 2, "did you mean 'euler'"),
     "a sampler of another program": ("prompts: [x]\nset: {sampler: DPM++ 2M Karras}", 2, "schedule: karras"),
     "a sampler that is a number": ("prompts: [x]\nset: {sampler: 7}", 2, "unknown sampler '7'"),
@@ -404,6 +404,16 @@ WRONG = {
     "everything excluded": ("prompts: [x]\nexclude: [{steps: '>1'}]", 2, "nothing to make"),
     "compare by no axis": ("prompts: [x]\ncompare: {x: steps}", 2, "unknown axis 'steps'"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "instead"), [("seed", "--seeds"), ("prompt", "--prompt")])
+def test_conf_cannot_set_a_seed_or_prompt_that_nothing_would_read(place, confs, name, instead):
+    confs.recipe[name] = None
+    assert place.sweep("prompts: [x]").count == 1
+
+    confs.recipe[name] = 7
+    with pytest.raises(ConfError, match=rf"^conf/job\.yaml: {name}: [^\n]*`{name}s:`[^\n]*{instead}$"):
+        place.sweep("prompts: [x]")
 
 
 @pytest.mark.parametrize(("text", "line", "reason"), WRONG.values(), ids=WRONG)

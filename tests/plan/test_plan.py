@@ -43,6 +43,16 @@ def test_each_model_is_loaded_once_however_the_manifest_mixes_them(place):
     assert plan.loads == plan.load_bound == 2
 
 
+@pytest.mark.parametrize("order", ["grouped", "breadth"])
+def test_another_precision_is_another_load(place, order):
+    text = "prompts: [a, b]\nseeds: 0..2\nsweep: {model: [small, large], precision: [fp32, bf16]}"
+
+    plan = make_plan(place.sweep(text).cells, {}, batch=4, order=order)
+
+    assert len(plan.groups) == 2
+    assert plan.loads == plan.load_bound == 4
+
+
 def test_grouped_changes_shape_and_steps_as_rarely_as_can_be(place):
     cells = cells_of(make_plan(place.sweep(MIXED).cells, {}, batch=4))
 
@@ -87,12 +97,12 @@ def test_two_cells_with_one_job_are_made_once_under_the_first_one_s_name(place):
 def test_what_is_done_is_not_made_again_and_the_rest_has_a_reason(place):
     cells = place.sweep("prompts: [a, b, c, d]").cells
     a, b, c, d = (cell.job.id for cell in cells)
-    known = {a: Reason.DONE, b: Reason.PICTURE_MISSING, c: Reason.RECORD_UNREADABLE, "e" * 64: Reason.DONE}
+    known = {a: Reason.DONE, b: Reason.PICTURE_MISSING, c: Reason.PICTURE_MISSING, "e" * 64: Reason.DONE}
 
     plan = make_plan(cells, known | {"f" * 64: Reason.PICTURE_MISSING}, batch=4)
 
     assert plan.done == (a,)
-    assert plan.reasons == {b: Reason.PICTURE_MISSING, c: Reason.RECORD_UNREADABLE, d: Reason.NEW}
+    assert plan.reasons == {b: Reason.PICTURE_MISSING, c: Reason.PICTURE_MISSING, d: Reason.NEW}
     assert plan.stale == ("e" * 64,)
     assert (plan.asked, plan.to_make) == (4, 3)
 

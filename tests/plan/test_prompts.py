@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.errors import ManifestError
-from batchgen.manifest import adhoc, manifest_text
+from batchgen.manifest import adhoc, manifest_text, read_manifest
 from batchgen.plan.prompts import read_prompts
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -132,6 +132,42 @@ def test_a_prompt_file_outside_of_the_manifest_s_folder_is_refused(place, path):
 
     with pytest.raises(ManifestError, match="inside the manifest's folder"):
         read_prompts(manifest, limit=9)
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_a_link_that_leads_out_of_the_manifest_s_folder_is_refused(place, tmp_path_factory, link):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "p.txt").write_text("a secret\n")
+    place.folder.joinpath("p.txt" if link == "file" else "p").symlink_to(
+        outside / "p.txt" if link == "file" else outside
+    )
+    path = "p.txt" if link == "file" else "p/p.txt"
+
+    with pytest.raises(ManifestError, match=r"^[^\n]*m\.yaml:1: file: [^\n]*leads out of the manifest's folder[^\n]*$"):
+        read_prompts(place.manifest(f"prompts: [{{file: {path}}}]"), limit=9)
+
+
+def test_a_link_inside_of_the_manifest_s_folder_is_followed_also_where_that_is_a_link(place):
+    place.write("real/shapes/p.txt", "a circle\n")
+    place.write("real/m.yaml", "prompts: [{file: link.txt}]")
+    (place.folder / "real/link.txt").symlink_to("shapes/p.txt")
+    (place.folder / "other").symlink_to("real")
+
+    assert texts(read_prompts(read_manifest(place.folder / "other/m.yaml"), limit=9)) == ["a circle"]
+
+
+def test_a_link_to_itself_is_no_file(place):
+    (place.folder / "p.txt").symlink_to("p.txt")
+
+    with pytest.raises(ManifestError, match=r"m\.yaml:1: file: there is no "):
+        read_prompts(place.manifest("prompts: [{file: p.txt}]"), limit=9)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told_in_one_line(place):
+    with pytest.raises(ManifestError, match=r"^[^\n]*m\.yaml:1: file: 'aaa[^\n]*too long$") as caught:
+        read_prompts(place.manifest(f"prompts: [{{file: {'a' * 300}.txt}}]"), limit=9)
+
+    assert len(caught.value.message) < 150
 
 
 @pytest.mark.parametrize(("path", "reason"), [("p.pdf", r"must end in \.txt"), ("nope.txt", "there is no .*nope.txt")])

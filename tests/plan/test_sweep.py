@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.job import MAX_SEED
-from batchgen.plan.sweep import MAX_VALUES, Axis, is_range, label, read_range, read_seeds
+from batchgen.plan.sweep import MAX_VALUES, is_range, label, read_range, read_seeds
 
 NUMBERS = st.decimals(-1000, 1000, places=3)
 STEPS = st.decimals("0.001", 100, places=3)
@@ -146,7 +146,3 @@ def test_seeds_that_are_wrong_say_why(written, reason):
 )
 def test_a_label_is_what_a_person_wrote(value, shown):
     assert label(value) == shown
-
-
-def test_an_axis_labels_its_values():
-    assert Axis(name="guidance_scale", values=(1.5, 7.0)).labels == ("1.5", "7")

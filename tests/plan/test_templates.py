@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchgen.errors import ManifestError
-from batchgen.plan.templates import phrases
+from batchgen.plan.templates import phrases, unique
 
 LITERAL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0{}|$\\_"))
 
@@ -115,6 +115,43 @@ def test_a_template_that_is_wrong_says_why_and_where(template, reason):
 def test_a_sample_larger_than_the_template_is_refused():
     with pytest.raises(ManifestError, match="only 2 different prompts"):
         texts("{a|b}", sample=3)
+
+
+def test_a_sample_larger_than_the_limit_is_refused_before_anything_is_drawn():
+    with pytest.raises(ManifestError, match="count 1,001 is more than 1,000 prompts") as caught:
+        texts("{!a|b}", sample=1001)  # a draw would say something else
+
+    assert "--max-jobs" in caught.value.message
+
+
+def test_drawing_ends_where_nothing_new_comes():
+    draws = iter([*"abc" * 300, *"d" * 500, *"a" * 100_000, "e"])
+
+    assert list(unique(draws)) == ["a", "b", "c", "d"]
+    assert len(list(draws)) > 90_000
+
+
+def test_the_more_was_found_the_longer_it_is_looked_for_more():
+    many = [str(i) for i in range(500)]
+
+    assert list(unique([*many, *many * 9, "new"])) == [*many, "new"]
+
+
+def test_few_different_prompts_are_told_however_many_are_asked_for():
+    with pytest.raises(ManifestError, match="only 6 different prompts came; use `mode: all`"):
+        texts("{a|b|c} {d|e}", sample=1_000)
+
+
+def test_a_sample_may_be_as_large_as_the_template():
+    template = "{a|b|c|d|e|f|g|h|i|j} {0|1|2|3|4|5|6|7|8|9} {x|y}"
+
+    assert sorted(texts(template, sample=200)) == sorted(texts(template))
+
+
+def test_repeats_count_towards_the_limit_so_that_none_is_left_out_unsaid():
+    assert texts("{a|}{a|}{a|}", limit=8) == ["aaa", "aa", "a", ""]
+    with pytest.raises(ManifestError, match="more than 4 prompts"):
+        texts("{a|}{a|}{a|}", limit=4)
 
 
 def test_every_one_of_them_cannot_stand_in_a_sample():

@@ -38,6 +38,9 @@ def test_prompts_of_the_command_line_replace_the_manifest_s_and_are_literal(plac
         ({"seeds": ("7",)}, (7,)),
         ({"seeds": ("1,5",)}, (1, 5)),
         ({"seeds": ("8..9",)}, (8, 9)),
+        ({"seeds": (7,)}, (7,)),
+        ({"seeds": (1, 5)}, (1, 5)),
+        ({"seeds": ("0..2", 9)}, (0, 1, 2, 9)),
         ({"seed": (3, 1)}, (3, 1)),
     ],
 )
@@ -92,6 +95,7 @@ def test_a_variable_may_come_from_the_command_line(place):
         ({"cfg": (3,)}, "cfg=3: no template uses ${cfg}; unknown field 'cfg'; here it is 'guidance_scale'"),
         ({"stepz": (3,)}, "stepz=3: no template uses ${stepz}; unknown field 'stepz'; did you mean 'steps'"),
         ({"seeds": ("-1",)}, "--seeds -1: seed -1"),
+        ({"seeds": (1, -1)}, "seeds=1,-1: seed -1"),
         ({"seed": (-1,)}, "seed=-1: seed -1"),
         ({"sampler": ("eular",)}, "sampler=eular: unknown sampler 'eular'"),
         ({"width": (63,)}, "width=63: width 63 is no multiple of 8"),
@@ -139,6 +143,7 @@ RICH = """
         {},
         {"steps": (10, 30), "sampler": ("heun",), "model": ("large",), "width": (72,)},
         {"prompt": ("${a}", "{b|c} # d", "two\nlines"), "seeds": ("1,5",), "look": ("good",)},
+        {"seeds": (1, "5..6")},
         {"guidance_scale": ("1.0..3.0",), "negative_prompt": ("no", "1e3"), "seed": (2**64 - 1,)},
     ],
 )

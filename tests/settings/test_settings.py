@@ -1,4 +1,4 @@
-import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from batchgen.errors import ConfError, ModelError
 from batchgen.models.find import Source
 from batchgen.settings import Settings, load_settings, parse_words
 from batchgen.settings.conf import Conf, literal, resolved
-from batchgen.shipped import shipped
+from batchgen.shipped import shipped, shipped_model
 
 Load = Callable[..., Settings]
 
@@ -151,6 +151,21 @@ def test_a_persons_file_takes_the_place_of_the_shipped_one_whole(load: Load, wri
     assert settings.model("sdxl").where == "conf/model/sdxl.yaml"
     assert {"mine", "sd15", "sdxl"} <= set(settings.model_names())
     assert settings.model("sd15").source.hub == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+@pytest.mark.parametrize("word", ["07:30", "'07:30'", "7:30", "23:00"])
+def test_a_run_may_have_a_time_of_day_to_stop_at(load: Load, word: str) -> None:
+    assert load(f"runtime.stop_at={word}").runtime.stop_at == word.strip("'")
+
+
+def test_a_time_that_yaml_reads_as_a_number_is_refused_with_the_way_to_write_it(
+    load: Load, write: Callable[[str, str], Path]
+) -> None:
+    write("runtime/night.yaml", "device: cpu\nstop_at: 10:00\n")
+
+    said = complaint(load, "runtime=night")
+
+    assert said == 'conf/runtime/night.yaml:2: stop_at: must be a time of day in quotes, such as "07:30", not 600'
 
 
 def test_the_next_folder_is_not_shadowed_by_the_last(load: Load, write: Load, tmp_path: Path) -> None:
@@ -338,10 +353,8 @@ def test_a_wrong_value_in_a_saved_file_is_named_with_its_line(load: Load, tmp_pa
 
 def test_a_model_is_resolved_once_and_hashed_only_where_it_changed(load: Load, write: Load, tmp_path: Path) -> None:
     folder = tmp_path / "work" / "models" / "tiny"
-    (folder / "scheduler").mkdir(parents=True)
-    index = {"_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "EulerDiscreteScheduler"]}
-    (folder / "model_index.json").write_text(json.dumps(index))
-    (folder / "scheduler" / "scheduler_config.json").write_text("{}")
+    shutil.copytree(shipped_model("demo_shapes"), folder)
+    scheduler = folder / "scheduler" / "scheduler_config.json"
     write("model/mine.yaml", "family: sd15\nsource: {folder: tiny}\n")
     seen: list[str] = []
 
@@ -353,10 +366,11 @@ def test_a_model_is_resolved_once_and_hashed_only_where_it_changed(load: Load, w
     assert (model.name, model.family, model.path) == ("mine", "sd15", str(folder))
     assert settings.resolve("mine", on_hash) is model
     assert load().resolve("mine", on_hash) == model
-    assert sorted(seen) == ["model_index.json", "scheduler_config.json"]
-    (folder / "scheduler" / "scheduler_config.json").write_text('{"a": 1}')
+    assert {"model_index.json", "scheduler_config.json", "merges.txt", "model.safetensors"} <= set(seen)
+    hashed = len(seen)
+    scheduler.write_text(scheduler.read_text() + "\n")
     assert load().resolve("mine", on_hash) != model
-    assert seen.count("scheduler_config.json") == 2
+    assert seen[hashed:] == ["scheduler_config.json"]
 
 
 def test_a_model_that_is_not_here_says_where_it_was_looked_for(load: Load, tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def text_of(job, pixels=None, **facts):
     return to_text(build(Asked(job=job), making(job), 0, facts, images.look(pixels)))
 
 
-def png_of(job, pixels=None):
+def png_of(job, pixels=None, text=None):
     pixels = picture_of(job) if pixels is None else pixels
-    return images.encode(pixels, text_of(job, pixels), write(job, version="0"), 1)
+    return images.encode(pixels, text_of(job, pixels) if text is None else text, write(job, version="0"), 1)
 
 
 def fresh(directory, job, stem=None):
@@ -65,7 +65,16 @@ def fresh(directory, job, stem=None):
 @pytest.fixture(scope="session")
 def build_():
     """Small builders: a job, its record, its picture, and that picture on its way into a run directory."""
-    return SimpleNamespace(model=MODEL, job=make, making=making, text=text_of, png=png_of, fresh=fresh)
+    return SimpleNamespace(
+        model=MODEL,
+        job=make,
+        making=making,
+        text=text_of,
+        png=png_of,
+        fresh=fresh,
+        picture=picture_of,
+        encode=images.encode,
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import os
 import resource
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -68,6 +69,15 @@ def test_a_missing_or_repeated_line_ends_the_journal_there():
 
     assert len(parse(first + third).entries) == 1
     assert len(parse(first + second + second + third).entries) == 2
+
+
+def test_a_line_nested_without_end_is_a_bad_one():
+    text = b'{"seq":0,"event":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+    found = parse(b"%08x %s\n" % (zlib.crc32(text), text))
+
+    assert found.entries == ()
+    assert found.bad
 
 
 def test_opening_cuts_the_bad_end_and_goes_on_numbering(tmp_path):

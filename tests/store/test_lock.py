@@ -1,11 +1,15 @@
+import fcntl
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from batchgen.errors import TryLater
-from batchgen.store.lock import take
+from batchgen.store.lock import at_work, read_holder, take
 
 TAKE = """
 import sys, time
@@ -106,3 +110,117 @@ def test_an_unreadable_lock_file_is_no_obstacle(path):
     with pytest.raises(TryLater, match="held by another run"):
         take(path)
     lock.release()
+
+
+def written(path, **changes):
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": "2026-01-01T00:00:00+00:00", "worker": 0}
+    path.write_text(json.dumps(holder | changes))
+
+
+def test_a_released_lock_names_nobody(path):
+    lock = take(path)
+    assert at_work(path) == lock.holder
+
+    lock.release()
+
+    assert path.read_bytes() == b""
+    assert read_holder(path) is None
+    assert at_work(path) is None
+
+
+def test_nobody_is_at_work_where_there_is_no_lock(path):
+    assert at_work(path) is None
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "elsewhere"}, {}, {"pid": 1 << 40}], ids=["moved", "pid alive", "nonsense"]
+)
+def test_what_a_killed_run_left_written_is_not_at_work(path, changes):
+    written(path, **changes)
+
+    assert at_work(path) is None
+
+
+def test_a_holder_on_another_machine_is_at_work_while_the_lock_is_held(path):
+    lock = take(path)
+    written(path, host="elsewhere", pid=1)
+
+    assert at_work(path).host == "elsewhere"
+    lock.release()
+
+
+def test_a_killed_holder_is_not_at_work(path):
+    child = start(path)
+    child.stdout.readline()
+    assert at_work(path).pid == child.pid
+
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+    assert read_holder(path).pid == child.pid
+    assert at_work(path) is None
+    end(child)
+
+
+def test_a_worker_that_outlived_its_run_is_at_work_under_its_own_id(path):
+    lock = take(path)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, pass_fds=[lock.file]
+    )
+    lock.name_worker(child.pid)
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    written(path, pid=int(gone.stdout), worker=child.pid)
+
+    lock.release()
+
+    assert read_holder(path).worker == child.pid
+    assert at_work(path).pid == child.pid
+    child.communicate(timeout=20)
+    assert at_work(path) is None
+
+
+def test_a_holder_that_could_not_write_itself_down_is_at_work_all_the_same(path):
+    lock = take(path)
+    for nonsense in (
+        b"",
+        b"[" * 5000,
+        b'{"host": [], "pid": "x", "started": 3}',
+        b'{"host":"a","pid":-1,"started":""}',
+    ):
+        path.write_bytes(nonsense)
+
+        assert at_work(path).pid == 0
+        with pytest.raises(TryLater, match="held by another run"):
+            take(path)
+    lock.release()
+
+
+def test_who_asks_does_not_disturb_a_run_that_starts_meanwhile(path):
+    """As `at_work` asks: the lock is had, shared, when the run begins, and let go before it tries again."""
+    path.touch()
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+
+    take(path, nap=lambda _: os.close(asking)).release()
+
+
+def test_many_who_ask_at_once_do_not_see_each_other(path):
+    path.touch()
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+
+    assert at_work(path) is None
+
+    os.close(asking)
+
+
+def test_a_lock_is_not_taken_or_asked_through_a_link(path, tmp_path):
+    (tmp_path / "thesis").write_bytes(b"years of work")
+    path.symlink_to(tmp_path / "thesis")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        take(path)
+
+    assert at_work(path) is None
+    assert (tmp_path / "thesis").read_bytes() == b"years of work"

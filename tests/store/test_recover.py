@@ -100,6 +100,77 @@ def test_a_picture_that_was_renamed_is_found_by_its_id(build_, directory):
         assert held.done[done.id].picture == directory.picture("the best one")
 
 
+def test_a_record_that_is_gone_is_written_again_from_its_picture(build_, directory):
+    jobs = [build_.job(seed) for seed in range(2)]
+    publish(build_, directory, *jobs)
+    directory.record(jobs[0].id).unlink()
+    directory.record(jobs[1].id).write_text("changed by somebody")
+
+    with hold(directory):
+        assert directory.record(jobs[0].id).read_text() == build_.text(jobs[0])
+        assert directory.record(jobs[1].id).read_text() == "changed by somebody"
+
+
+def test_a_record_is_not_written_from_a_picture_that_is_another_one(build_, directory):
+    (done,) = publish(build_, directory, build_.job()).done
+    directory.record(done.id).unlink()
+    other = build_.png(build_.job(1))
+    for data in (b"x" * done.bytes, other + bytes(max(done.bytes - len(other), 0))):
+        done.picture.write_bytes(data[: done.bytes])
+        with hold(directory):
+            assert list(directory.records.iterdir()) == []
+
+
+def test_a_picture_keeps_the_name_it_was_first_given(build_, directory):
+    with hold(directory) as held:
+        held.publish([build_.fresh(directory, build_.job(1), "first"), build_.fresh(directory, build_.job(2), "other")])
+        assert held.names == {build_.job(1).id: "first", build_.job(2).id: "other"}
+    directory.picture("first").unlink()
+    directory.picture("other").rename(directory.picture("renamed"))
+
+    for _ in range(2):  # the first of which adopts it under its new name
+        with hold(directory) as held:
+            assert held.found[build_.job(1).id].missing
+            assert held.names == {build_.job(1).id: "first", build_.job(2).id: "other"}
+
+
+def test_without_a_journal_the_name_of_a_picture_is_that_of_its_file(build_, directory):
+    publish(build_, directory, build_.job())
+    directory.journal.unlink()
+    next(directory.pictures.iterdir()).rename(directory.picture("renamed"))
+
+    with hold(directory) as held:
+        assert held.names == {build_.job().id: "renamed"}
+
+
+def test_a_name_that_stands_for_another_picture_by_now_is_offered_to_nobody_else(build_, directory):
+    for seed in (1, 2):
+        with hold(directory) as held:
+            held.publish([build_.fresh(directory, build_.job(seed), "same")])
+        if seed == 1:
+            directory.picture("same").unlink()
+
+    with hold(directory) as held:
+        assert held.names == {build_.job(2).id: "same"}
+    directory.picture("same").unlink()
+    with hold(directory) as held:
+        assert held.names == {build_.job(1).id: "same"}
+
+
+def test_a_picture_that_got_the_name_of_one_that_is_gone_is_kept(build_, directory):
+    for seed in (1, 2):
+        with hold(directory) as held:
+            (done,) = held.publish([build_.fresh(directory, build_.job(seed), "same")]).done
+        if seed == 1:
+            done.picture.unlink()
+
+    with hold(directory) as held:
+        assert held.quarantined == ()
+        assert held.done == {build_.job(2).id: done}
+        assert held.found[build_.job(1).id].missing
+    assert done.picture.read_bytes() == build_.png(build_.job(2))
+
+
 def test_a_copy_of_a_picture_is_left_alone(build_, directory):
     (done,) = publish(build_, directory, build_.job()).done
     shutil.copy(done.picture, directory.picture("copy"))
@@ -168,23 +239,6 @@ def test_a_failure_is_told_until_the_picture_is_made(build_, directory):
     publish(build_, directory, job)
 
     assert history(directory).failed == {}
-
-
-@pytest.mark.parametrize("path", ["../outside.png", "/outside.png", "pictures/../../outside.png"])
-def test_a_journal_that_points_outside_moves_nothing(directory, path):
-    from batchgen.store.journal import Journal
-
-    directory.create()
-    outside = directory.root.parent / "outside.png"
-    outside.write_bytes(b"mine")
-    journal = Journal(directory.journal)
-    fields = {"bytes": 1, "file_sha256": "", "pixel_sha256": "", "seconds": 0.0}
-    journal.append("done", id="ab", path=path.replace("/outside", f"{outside}") if path[0] == "/" else path, **fields)
-    journal.close()
-
-    with hold(directory) as held:
-        assert held.found == {}
-    assert outside.read_bytes() == b"mine"
 
 
 def test_a_second_holder_is_refused(directory):

@@ -9,11 +9,14 @@ import sys
 import click
 
 from batchgen import __version__
+from batchgen.cli.doctor import doctor
 from batchgen.cli.plan import plan
+from batchgen.cli.reproduce import reproduce
 from batchgen.cli.run import run
 from batchgen.cli.schema import schema
 from batchgen.cli.show import show
 from batchgen.cli.status import status
+from batchgen.cli.verify import verify
 from batchgen.errors import BatchgenError, Interrupted
 
 EPILOG = """\b
@@ -38,7 +41,7 @@ def app() -> None:
     """Render sweeps of prompts, seeds and samplers with diffusion models, resumably."""
 
 
-for command in (run, plan, status, show, schema):
+for command in (run, plan, status, show, reproduce, verify, doctor, schema):
     app.add_command(command)
 
 

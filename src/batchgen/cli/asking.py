@@ -81,40 +81,60 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
     return asked
 
 
-def ask(request: Request) -> Iterator[Asked]:
-    """Yield what is asked for, one run directory after the other.
+def ask(request: Request) -> list[Asked]:
+    """Return what is asked for, one run directory after the other.
+
+    All is read before anything is rendered: a wrong word in the last manifest must not be found at three at night.
 
     Raises:
         UsageError: the words are wrong; which and why is in its message.
     """
     from batchgen.settings import parse_words
 
-    places = [word for word in request.words if _is_place(word)]
-    words = parse_words([word for word in request.words if not _is_place(word)])
-    fields = dict(words.fields)
-    if request.prompts:
-        fields["prompt"] = request.prompts
-    if request.seeds is not None:
-        fields["seeds"] = (request.seeds,)
+    places: list[str | None] = [word for word in request.words if is_place(word)]
+    words = parse_words([word for word in request.words if not is_place(word)])
+    fields = _with_options(words.fields, request)
     if len(places) > 1 and request.into:
         raise UsageError("one directory cannot hold several manifests; run them one by one", where="--into")
     if not places and "prompt" not in fields:
         raise UsageError(
             f"nothing to render: name a manifest ({', '.join(_known())}), a run directory, or --prompt TEXT"
         )
-    if not places:
-        yield _asked(None, words, fields, request)
-    for place in places:
-        yield _asked(place, words, fields, request)
+    return [_asked(place, words, fields, request) for place in places or [None]]
+
+
+def _with_options(fields: Mapping[str, tuple[Any, ...]], request: Request) -> dict[str, tuple[Any, ...]]:
+    found = dict(fields)
+    for name, option, said in (("prompt", "--prompt", request.prompts), ("seeds", "--seeds", request.seeds)):
+        if not said:
+            continue
+        if found.keys() & {name, name.rstrip("s")}:
+            raise UsageError(f"{name} is given twice; say it once", where=option)
+        found[name] = (said,) if isinstance(said, str) else said
+    return found
 
 
 def near(path: Path) -> str:
     """A path as a person in this folder would type it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    here = Path.cwd()
+    return str(path.relative_to(here) if here != Path("/") and path.is_relative_to(here) else path)
 
 
-def _is_place(word: str) -> bool:
-    return "=" not in word or Path(word).exists()
+def printable(text: str) -> str:
+    """Text that a stranger may have written, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def is_place(word: str) -> bool:
+    """Whether a word is a file, a folder or a name, and no `key=value`."""
+    return "=" not in word or _exists(Path(word))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a prompt as long as no file's name may be, or with a NUL
+        return False
 
 
 def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]], request: Request) -> Asked:
@@ -124,6 +144,8 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
     from batchgen.store.layout import RunDirectory
 
     resumed = None if place is None else _run_directory(Path(place))
+    if resumed and request.into:
+        raise UsageError(f"{place} is a run directory, and goes on where it is", where="--into")
     saved = resumed.settings if resumed and resumed.settings.is_file() else None
     settings = load_settings(words, cwd=Path.cwd(), saved=saved)
     if resumed:
@@ -131,7 +153,7 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
     else:
         manifest = adhoc() if place is None else read_manifest(_manifest(place))
     with growing():
-        sweep = expand(manifest, fields, _Hashed(settings), limit=request.max_jobs)
+        sweep = expand(manifest, fields, Hashed(settings), limit=request.max_jobs)
     directory = resumed or RunDirectory(request.into or settings.output.root / manifest.name)
     return Asked(
         manifest=manifest,
@@ -146,17 +168,14 @@ def _run_directory(place: Path) -> "RunDirectory | None":
     from batchgen.store.layout import RunDirectory
 
     directory = RunDirectory(place)
-    return directory if directory.manifest.is_file() and directory.hidden.is_dir() else None
+    return directory if _exists(place) and directory.manifest.is_file() and directory.hidden.is_dir() else None
 
 
 def _manifest(word: str) -> Path:
     """Find a manifest by path, or by name in ./manifests and among the shipped ones."""
-    if Path(word).is_file():
-        return Path(word)
-    for folder in _folders():
-        for suffix in _SUFFIXES:
-            if (found := folder / f"{word}{suffix}").is_file():
-                return found
+    named = (folder / f"{word}{suffix}" for folder in _folders() for suffix in _SUFFIXES)
+    if found := next((path for path in (Path(word), *named) if _exists(path) and path.is_file()), None):
+        return found
     if Path(word).suffix in _SUFFIXES or "/" in word:
         raise ManifestError("no such file", where=word)
     raise ManifestError(unknown_name("manifest", word, _known()))
@@ -183,7 +202,7 @@ def growing() -> Iterator[None]:
         gc.enable()
 
 
-class _Hashed:
+class Hashed:
     """Settings whose `resolve` shows, on a terminal, how far the hashing of a model's files is."""
 
     def __init__(self, settings: "Settings") -> None:
@@ -193,6 +212,7 @@ class _Hashed:
         return getattr(self._settings, name)
 
     def resolve(self, name: str) -> Any:
+        """As `Settings.resolve`."""
         from tqdm import tqdm
 
         with tqdm(

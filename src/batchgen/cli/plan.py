@@ -76,7 +76,7 @@ def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
 def _counted(group: "Group") -> str:
     from batchgen.cli.progress import count
 
-    return f"{count(group.jobs, 'picture')}, {len(group.batches)} times through the denoiser"
+    return f"{count(group.jobs, 'picture')}, in {count(len(group.batches), 'batch', 'batches')}"
 
 
 def _jobs(asked: Asked, made: "Plan") -> list[tuple[str, str]]:

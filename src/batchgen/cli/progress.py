@@ -1,5 +1,6 @@
 """Readers of a run's events: a bar on a terminal, plain lines when the output is a file."""
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -15,8 +16,18 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def listener(stream: TextIO = sys.stderr) -> Listener:
-    """Return the reader that fits `stream`."""
-    return Bar(stream) if stream.isatty() else Lines(stream)
+    """Return the reader that fits `stream`. A stream that nobody reads any more does not end a night's run."""
+    reader: Listener | None = Bar(stream) if stream.isatty() else Lines(stream)
+
+    def listen(event: Event) -> None:
+        nonlocal reader
+        with contextlib.suppress(OSError):
+            if reader is not None:
+                reader(event)
+            return
+        reader = None
+
+    return listen
 
 
 class Bar:
@@ -107,13 +118,13 @@ class Lines:
         print(line, file=self._stream, flush=True)
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, one: str, many: str | None = None) -> str:
     """A number of things.
 
-    >>> count(1, "picture"), count(1200, "picture")
-    ('1 picture', '1,200 pictures')
+    >>> count(1, "picture"), count(1200, "picture"), count(2, "batch", "batches")
+    ('1 picture', '1,200 pictures', '2 batches')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def duration(seconds: float) -> str:

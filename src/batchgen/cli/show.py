@@ -17,7 +17,7 @@ def show(file: Path, parameters: bool) -> int:
     """
     import json
 
-    from batchgen.errors import UsageError
+    from batchgen.errors import StoreError, UsageError
     from batchgen.store import images, record
 
     if not file.is_file():
@@ -27,6 +27,9 @@ def show(file: Path, parameters: bool) -> int:
             raise UsageError("only a PNG holds a parameters text", where=str(file))
         click.echo(images.open_picture(file).parameters)
         return 0
-    found = record.read(file.read_bytes(), str(file)) if file.suffix == ".json" else images.record_in(file)
+    try:
+        found = record.read(file.read_bytes(), str(file)) if file.suffix == ".json" else images.record_in(file)
+    except StoreError as error:
+        raise UsageError(error.message, where=error.where) from error
     click.echo(json.dumps(dict(found), indent=2, ensure_ascii=False))
     return 0

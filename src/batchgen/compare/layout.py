@@ -7,13 +7,16 @@ that was asked for is left out of sight.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from batchgen.plan.sweep import label
 
 Coordinates = Mapping[str, Any]
+Axes = Mapping[str, Sequence[Any]]
+"""Axes by name, in the manifest's order, with their values."""
+
+_Side = tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +49,17 @@ class Page:
     cells: tuple[tuple[Shown | None, ...], ...]
 
 
-def choose(axes: Mapping[str, Sequence[Any]]) -> Compare:
-    """Choose sides for a sweep whose manifest says nothing: axes by name, in the manifest's order, with their values.
+def choose(axes: Axes, places: int) -> Compare:
+    """Choose sides for a sweep of so many `places` whose manifest says nothing.
 
-    What was swept on purpose is compared; prompts become pages. A run of prompts and seeds alone shows prompts as
-    rows and seeds as columns.
+    What was swept on purpose is compared; prompts become pages. A run of prompts and seeds alone shows prompts as rows
+    and seeds as columns, or, where each prompt brings seeds of its own, everything one below the other.
     """
     varying = [name for name, values in axes.items() if len(values) > 1]
     swept = [name for name in varying if name not in {"prompt", "seed"}]
     if not swept:
-        return Compare(x="seed", y="prompt")
+        sparse = len(axes["prompt"]) * len(axes["seed"]) > 2 * places
+        return Compare(y="prompt") if sparse else Compare(x="seed", y="prompt")
     if len(swept) == 1:
         return Compare(x=swept[0], y="seed" if "seed" in varying else None, page="prompt")
     first, second = swept[:2]
@@ -68,53 +72,48 @@ def _numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def pages(shown: Iterable[Shown], axes: Mapping[str, Sequence[Any]], compare: Compare) -> list[Page]:
+def pages(shown: Iterable[Shown], axes: Axes, compare: Compare) -> list[Page]:
     """Lay out every place of the sweep, pages and sides in the order of the axes' values.
+
+    Only what occurs is laid out, so that a small part of a huge sweep is a small page.
 
     Raises:
         KeyError: `compare` names an axis that is not among `axes`.
     """
-    varying = [name for name, values in axes.items() if len(values) > 1]
     sides = {compare.x, compare.y, compare.page}
-    row_axes = [compare.y] if compare.y else []
-    row_axes += [name for name in varying if name not in sides]
-    places = {_place(each.coordinates, axes): each for each in shown}
-    return [
-        page
-        for value in (axes[compare.page] if compare.page else (None,))
-        if (page := _page(places, axes, compare, (row_axes, value))) is not None
-    ]
+    row_axes = [name for name in axes if name == compare.y]
+    row_axes += [name for name, values in axes.items() if len(values) > 1 and name not in sides]
+    ranks = {name: {_named(value): rank for rank, value in enumerate(values)} for name, values in axes.items()}
+
+    def at(each: Shown, names: Iterable[str | None]) -> _Side:
+        """Where a place stands on a side: rank and label of its value on each of these axes."""
+        labels = [(name, _named(each.coordinates.get(name))) for name in names if name is not None]
+        return tuple((ranks[name][text], text) for name, text in labels)
+
+    tables: dict[_Side, dict[tuple[_Side, _Side], Shown]] = {}
+    for each in shown:
+        table = tables.setdefault(at(each, [compare.page]), {})
+        table[at(each, row_axes), at(each, [compare.x])] = each
+    return [_page(side, tables[side], compare, " · ".join(row_axes)) for side in sorted(tables)]
 
 
-def _place(coordinates: Coordinates, axes: Mapping[str, Sequence[Any]]) -> tuple[Any, ...]:
-    return tuple(label(coordinates.get(name)) for name in axes)
-
-
-def _page(
-    places: Mapping[tuple[Any, ...], Shown],
-    axes: Mapping[str, Sequence[Any]],
-    compare: Compare,
-    place: tuple[list[str], Any],
-) -> Page | None:
-    row_axes, page_value = place
-    columns = axes[compare.x] if compare.x else (None,)
-    rows = list(product(*(axes[name] for name in row_axes)))
-    fixed = {name: values[0] for name, values in axes.items() if len(values) == 1}
-    if compare.page:
-        fixed[compare.page] = page_value
-    table = []
-    for row in rows:
-        at = fixed | dict(zip(row_axes, row, strict=True))
-        line = [places.get(_place(at | ({compare.x: x} if compare.x else {}), axes)) for x in columns]
-        table.append(tuple(line))
-    kept = [index for index, line in enumerate(table) if any(line)]
-    if not kept:
-        return None
+def _page(side: _Side, table: Mapping[tuple[_Side, _Side], Shown], compare: Compare, y: str) -> Page:
+    rows = sorted({row for row, _ in table})
+    columns = sorted({column for _, column in table})
     return Page(
-        title="" if page_value is None else label(page_value),
+        title=_text(side),
         x=compare.x,
-        y=" · ".join(row_axes) or None,
-        columns=tuple(label(value) for value in columns),
-        rows=tuple(" · ".join(label(value) for value in rows[index]) for index in kept),
-        cells=tuple(table[index] for index in kept),
+        y=y or None,
+        columns=tuple(_text(column) for column in columns),
+        rows=tuple(_text(row) for row in rows),
+        cells=tuple(tuple(table.get((row, column)) for column in columns) for row in rows),
     )
+
+
+def _named(value: Any) -> str:
+    """A value as it is shown; an axis that does not touch a prompt has none."""
+    return "-" if value is None else label(value)
+
+
+def _text(side: _Side) -> str:
+    return " · ".join(text for _, text in side)

@@ -1,12 +1,14 @@
 """The sheets of a run: its sweep and its pictures in, files under `sheets/` out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from batchgen.compare.layout import Compare, Shown, choose, pages
-from batchgen.compare.sheet import write_sheets
+from batchgen.compare.sheet import remove_others, write_sheets
 from batchgen.plan.expand import Sweep
 from batchgen.plan.names import slug
+from batchgen.plan.sweep import label
 
 MAX_PAGES = 500
 """A folder of more sheets than this is no comparison; such a run is looked at picture by picture."""
@@ -25,18 +27,38 @@ def write_pages(
         title: stands at the head of every sheet.
     """
     axes = {axis.name: axis.values for axis in sweep.axes}
+    sides = Compare(**compare) if compare else choose(axes, len(sweep.cells))
     shown = [Shown(coordinates=cell.coordinates, picture=pictures.get(cell.job.id)) for cell in sweep.cells]
-    laid_out = pages(shown, axes, Compare(**compare) if compare else choose(axes))
-    if len(laid_out) > MAX_PAGES or not any(each.picture for each in shown):
+    if (sides.page and len(axes[sides.page]) > MAX_PAGES) or not any(each.picture for each in shown):
         return []
+    laid_out = pages(shown, axes, sides)
     folder.mkdir(parents=True, exist_ok=True)
-    models = sorted({cell.job.model.name for cell in sweep.cells})
-    footer = f"{', '.join(models)} · {len(sweep.cells)} pictures asked for"
+    footer = " · ".join(_constants(sweep))
     written: list[Path] = []
     for page in laid_out:
         name = _free(slug(page.title) or title, {path.stem for path in written})
-        written += write_sheets(page, folder / f"{name}.png", title=title, footer=footer)
+        shown_page = replace(page, title=_in_full(page.title, sweep) if sides.page == "prompt" else page.title)
+        written += write_sheets(shown_page, folder / f"{name}.png", title=title, footer=footer)
+    remove_others(folder, written)
     return written
+
+
+def _in_full(name: str, sweep: Sweep) -> str:
+    """A prompt's name with the prompt behind it, where the name is not the prompt."""
+    texts = {cell.job.text.prompt for cell in sweep.cells if cell.coordinates["prompt"] == name}
+    return name if len(texts) != 1 or texts == {name} else f"{name}: {texts.pop()}"
+
+
+def _constants(sweep: Sweep) -> list[str]:
+    """What all pictures have in common, so that a sheet stands alone: models, and fields that no axis varies."""
+    jobs = [cell.job for cell in sweep.cells]
+    sizes = {f"{job.canvas.width}x{job.canvas.height}" for job in jobs}
+    found = [", ".join(sorted({job.model.name for job in jobs})), *(sizes if len(sizes) == 1 else ())]
+    for name in ("sampler", "schedule", "steps", "guidance_scale"):
+        values = {getattr(job.sampling, name) for job in jobs}
+        found += [f"{name} {label(value)}" for value in values if len(values) == 1]
+    seeds = {job.seed for job in jobs}
+    return [*found, *(f"seed {seed}" for seed in seeds if len(seeds) == 1)]
 
 
 def _free(name: str, taken: set[str]) -> str:

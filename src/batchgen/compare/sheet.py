@@ -26,10 +26,16 @@ _SHOWS = "batchgen-sheet"
 """Key of the text in a sheet's file that tells one content from another: pictures are known by their file names,
 which end in the job's id."""
 
+_DAMAGED = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises of a file that is no whole PNG, or of one that nobody could show."""
+
 _GAP = 8
 _MARGIN = 28
 _LABEL_WIDTH = 190
-_PAPER, _INK, _FAINT, _FIELD = (255, 255, 255), (28, 30, 34), (120, 124, 130), (238, 239, 241)
+_LINE = 20
+_HEAD_LINES, _LABEL_LINES = 3, 8
+_PAPER, _INK, _FAINT = (255, 255, 255), (28, 30, 34), (120, 124, 130)
+_FIELD, _EDGE = (238, 239, 241), (222, 224, 228)
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -68,7 +74,7 @@ def _shows(path: Path) -> str | None:
     try:
         with Image.open(path, formats=("PNG",)) as sheet:
             return sheet.info.get(_SHOWS)
-    except (OSError, ValueError, SyntaxError):
+    except _DAMAGED:
         return None
 
 
@@ -80,19 +86,27 @@ def _save(sheet: Image.Image, path: Path, shows: str) -> None:
     half.replace(path)
 
 
+def remove_others(folder: Path, written: list[Path]) -> None:
+    """Remove the sheets in `folder` that show what is no longer asked for; files of other kinds stay."""
+    for path in set(folder.glob("*.png")) - set(written):
+        if _shows(path) is not None:
+            path.unlink()
+
+
 def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image.Image:
     """Return the sheet as an RGB picture. `cell` is width and height of one field in pixels."""
     letters = _Type(title=_font(24), head=_font(15), text=_font(13))
     width, left = _width(page, cell)
     title_lines = [title, *wrap(page.title, letters.head, width - 2 * _MARGIN)] if page.title else [title]
-    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 58
+    heads = [_shortened(wrap(name, letters.head, cell[0]), _HEAD_LINES) for name in page.columns]
+    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 40 + _LINE * max(len(head) for head in heads)
     height = top + len(page.rows) * (cell[1] + _GAP) + 14 + _MARGIN
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN), title_lines[0], _INK, letters.title)
     for number, line in enumerate(title_lines[1:]):
         pen.text((_MARGIN, _MARGIN + 36 + 20 * number), line, _FAINT, letters.head)
-    _draw_heads(pen, page, letters, (left, top, *cell))
+    _draw_heads(pen, page, heads, letters, (left, top, cell[0]))
     for row, (name, shown) in enumerate(zip(page.rows, page.cells, strict=True)):
         y = top + row * (cell[1] + _GAP)
         if left > _MARGIN:
@@ -109,21 +123,30 @@ def _width(page: Page, cell: tuple[int, int]) -> tuple[int, int]:
     return max(left + len(page.columns) * (cell[0] + _GAP) - _GAP + _MARGIN, 420), left
 
 
-def _draw_heads(pen: ImageDraw.ImageDraw, page: Page, letters: _Type, place: tuple[int, int, int, int]) -> None:
-    left, top, width, _ = place
+def _draw_heads(
+    pen: ImageDraw.ImageDraw, page: Page, heads: list[list[str]], letters: _Type, place: tuple[int, int, int]
+) -> None:
+    left, top, width = place
     if page.y:
         pen.text((left - 14, top - 12), page.y, _FAINT, letters.text, anchor="rs")
     if not page.x:
         return
-    pen.text((left, top - 34), page.x, _FAINT, letters.text, anchor="ls")
-    for column, name in enumerate(page.columns):
-        lines = wrap(name, letters.head, width)[:1]
-        pen.text((left + column * (width + _GAP) + width // 2, top - 12), lines[0], _INK, letters.head, anchor="ms")
+    above = top - 16 - _LINE * max(len(head) for head in heads)
+    pen.text((left, above), page.x, _FAINT, letters.text, anchor="ls")
+    for column, head in enumerate(heads):
+        middle = left + column * (width + _GAP) + width // 2
+        for number, line in enumerate(reversed(head)):
+            pen.text((middle, top - 12 - _LINE * number), line, _INK, letters.head, anchor="ms")
+
+
+def _shortened(lines: list[str], most: int) -> list[str]:
+    """At most so many lines; what is left out is marked."""
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} ..."]
 
 
 def _draw_label(pen: ImageDraw.ImageDraw, name: str, font: _Font, place: tuple[int, int]) -> None:
     right, middle = place
-    lines = wrap(name, font, _LABEL_WIDTH - 20)[:8]
+    lines = _shortened(wrap(name, font, _LABEL_WIDTH - 20), _LABEL_LINES)
     for number, line in enumerate(lines):
         y = middle + 20 * number - 10 * (len(lines) - 1)
         pen.text((right, y), line, _INK, font, anchor="rm")
@@ -131,16 +154,30 @@ def _draw_label(pen: ImageDraw.ImageDraw, name: str, font: _Font, place: tuple[i
 
 def _draw_cell(sheet: Image.Image, shown: Shown | None, place: tuple[int, int, int, int], font: _Font) -> None:
     x, y, width, height = place
+    pen = ImageDraw.Draw(sheet)
     if shown is None:
+        pen.text((x + width // 2, y + height // 2), "-", _FAINT, font, anchor="mm")
         return
-    if shown.picture is None:
-        pen = ImageDraw.Draw(sheet)
+    picture = None if shown.picture is None else _read(shown.picture)
+    if picture is None:
         pen.rectangle((x, y, x + width - 1, y + height - 1), fill=_FIELD)
-        pen.text((x + width // 2, y + height // 2), "not made yet", _FAINT, font, anchor="mm")
+        words = "not made yet" if shown.picture is None else "unreadable"
+        pen.text((x + width // 2, y + height // 2), words, _FAINT, font, anchor="mm")
         return
-    with Image.open(shown.picture, formats=("PNG",)) as picture:
-        fitted = _fit(picture.convert("RGB"), (width, height))
-    sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
+    fitted = _fit(picture, (width, height))
+    left, top = x + (width - fitted.width) // 2, y + (height - fitted.height) // 2
+    # A hairline, or a white picture melts into the paper.
+    pen.rectangle((left - 1, top - 1, left + fitted.width, top + fitted.height), outline=_EDGE)
+    sheet.paste(fitted, (left, top))
+
+
+def _read(path: Path) -> Image.Image | None:
+    """The picture in RGB, or None where it is damaged: one torn file must not cost the others their sheet."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return picture.convert("RGB")
+    except _DAMAGED:
+        return None
 
 
 def _fit(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
@@ -152,16 +189,20 @@ def _fit(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
 
 def _cell_size(page: Page) -> tuple[int, int]:
     """Width and height that hold the widest and the highest picture of the page."""
-    sizes = [_size(each.picture) for row in page.cells for each in row if each and each.picture]
+    pictures = [each.picture for row in page.cells for each in row if each and each.picture]
+    sizes = [size for path in pictures if (size := _size(path))]
     width, height = (max(side) for side in zip(*sizes, strict=True)) if sizes else (SMALLEST_CELL, SMALLEST_CELL)
     longer = max(width, height)
     scale = -(-SMALLEST_CELL // longer) if longer < SMALLEST_CELL else min(1.0, LARGEST_CELL / longer)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path, formats=("PNG",)) as picture:
-        return picture.size
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return picture.size
+    except _DAMAGED:
+        return None
 
 
 def _parts(page: Page, cell: tuple[int, int]) -> Iterator[Page]:

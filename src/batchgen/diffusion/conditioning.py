@@ -59,13 +59,15 @@ class Encoded:
         return self.states.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
 
 
-def clip_frame(tokenizer: Any) -> Frame:
+def clip_frame(tokenizer: Any, encoder: Any) -> Frame:
     """Return what CLIP wants around the tokens of a chunk.
+
+    A tokenizer whose configuration does not say how long a text may be claims 10^30 tokens; the encoder knows.
 
     What it pads with differs by model: with its end token in SD 1.5, with token 0 in SDXL's second encoder.
     """
     return Frame(
-        length=tokenizer.model_max_length,
+        length=min(tokenizer.model_max_length, encoder.config.max_position_embeddings),
         begin=tokenizer.bos_token_id,
         end=tokenizer.eos_token_id,
         pad=tokenizer.pad_token_id,

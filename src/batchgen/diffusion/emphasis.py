@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 Emphasis = Literal["comfy", "a1111", "none"]
@@ -16,7 +18,8 @@ STRONGER = 1.1
 
 _COMFY_SYMBOL = re.compile(r"\\[()]|.", re.DOTALL)
 _A1111_SYMBOL = re.compile(r"\\[()\[\]\\]|:\s*[+-]?[.\d]+\s*\)|[()\[\]]|[^\\()\[\]:]+|.", re.DOTALL)
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
+_OPENING = frozenset("([")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,47 +49,68 @@ def _comfy(prompt: str) -> Iterator[Segment]:
 
     Brackets that do not match are text. That holds for everything after a `)` too many as well, a smiley's for one.
     """
-    waiting: list[tuple[Sequence[str], float]] = [(_COMFY_SYMBOL.findall(prompt), 1.0)]
+    brackets = _Brackets(_COMFY_SYMBOL.findall(prompt))
+    waiting = [(0, len(brackets.symbols), 1.0)]
     while waiting:
-        symbols, weight = waiting.pop()
-        parts = _split_at_brackets(symbols)
-        if len(parts) == 1 and not _is_bracketed(parts[0]):
-            yield Segment("".join(symbol[-1] if len(symbol) > 1 else symbol for symbol in parts[0]), weight)
+        begin, end, weight = waiting.pop()
+        if begin == end:
             continue
-        # The last part goes in first, so that the first is read next.
-        waiting += [_opened(part, weight) if _is_bracketed(part) else (part, weight) for part in reversed(parts)]
+        cut = brackets.first_part(begin, end)
+        # What follows goes in first, so that it is read last.
+        waiting.append((cut, end, weight))
+        if brackets.is_pair(begin, cut):
+            waiting.append(brackets.opened(begin, cut, weight))
+        else:
+            yield Segment(brackets.text(begin, cut), weight)
 
 
-def _split_at_brackets(symbols: Sequence[str]) -> list[Sequence[str]]:
-    """Cut before and after every outermost pair of brackets."""
-    parts: list[Sequence[str]] = []
-    depth, begin = 0, 0
-    for place, symbol in enumerate(symbols):
-        if symbol == "(":
-            if depth == 0 and place > begin:
-                parts.append(symbols[begin:place])
-                begin = place
-            depth += 1
-        elif symbol == ")":
-            depth -= 1
-            if depth == 0:
-                parts.append(symbols[begin : place + 1])
-                begin = place + 1
-    if begin < len(symbols):
-        parts.append(symbols[begin:])
-    return parts
+class _Brackets:
+    """The symbols of a prompt, and what is to be known of each place at once, however deep brackets lie in another.
 
+    Stretches of symbols are given by where they begin and where they end, the end not among them.
+    """
 
-def _is_bracketed(part: Sequence[str]) -> bool:
-    return len(part) >= 2 and part[0] == "(" and part[-1] == ")"
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = symbols
+        self._closed: dict[int, int] = {}
+        """Where each `(` is closed that is."""
+        self._before: list[tuple[int, int]] = []
+        """The nearest bracket and the nearest colon before each place; -1 for none."""
+        opened: list[int] = []
+        bracket = colon = -1
+        for place, symbol in enumerate(symbols):
+            self._before.append((bracket, colon))
+            if symbol == "(":
+                opened.append(place)
+            elif symbol == ")" and opened:
+                self._closed[opened.pop()] = place
+            bracket, colon = place if symbol in {"(", ")"} else bracket, place if symbol == ":" else colon
 
+    def first_part(self, begin: int, end: int) -> int:
+        """Return where the first outermost pair of brackets ends, or the text before it."""
+        if self.symbols[begin] == "(":
+            return min(self._closed.get(begin, end) + 1, end)
+        depth = 0
+        for place in range(begin, end):
+            symbol = self.symbols[place]
+            if symbol == "(" and depth == 0:
+                return place
+            depth += (symbol == "(") - (symbol == ")")
+        return end
 
-def _opened(part: Sequence[str], weight: float) -> tuple[Sequence[str], float]:
-    """Take the brackets off, and the number before the closing one, which is the new weight."""
-    inside = part[1:-1]
-    colon = max((place for place, symbol in enumerate(inside) if symbol == ":"), default=0)
-    number = _number("".join(inside[colon + 1 :])) if colon > 0 else None
-    return (inside, weight * STRONGER) if number is None else (inside[:colon], number)
+    def is_pair(self, begin: int, end: int) -> bool:
+        return end - begin >= 2 and self.symbols[begin] == "(" and self.symbols[end - 1] == ")"
+
+    def opened(self, begin: int, end: int, weight: float) -> tuple[int, int, float]:
+        """Take the brackets off, and the number before the closing one, which is the new weight."""
+        begin, end = begin + 1, end - 1
+        bracket, colon = self._before[end]
+        # No number has a bracket in it.
+        number = _number("".join(self.symbols[colon + 1 : end])) if colon > max(begin, bracket) else None
+        return (begin, end, weight * STRONGER) if number is None else (begin, colon, number)
+
+    def text(self, begin: int, end: int) -> str:
+        return "".join(symbol[-1] if len(symbol) > 1 else symbol for symbol in self.symbols[begin:end])
 
 
 def _number(text: str) -> float | None:
@@ -100,44 +124,57 @@ def _number(text: str) -> float | None:
 
 def _a1111(prompt: str) -> Iterator[Segment]:
     """Read as A1111 does: `()` and `[]` multiply and divide by 1.1, `(x:1.2)` multiplies, BREAK begins a chunk."""
+    symbols = _A1111_SYMBOL.findall(prompt)
+    factors, closing = _factors(symbols)
+    # Round brackets lie in round ones and square in square, but `(a [b) c]` is possible: a weight of each kind.
+    weights = {"(": [1.0], "[": [1.0]}
     pieces: list[tuple[str, float]] = []
-    open_at: dict[str, list[int]] = {"(": [], "[": []}
-
-    def multiply(begin: int, factor: float) -> None:
-        pieces[begin:] = [(text, weight * factor) for text, weight in pieces[begin:]]
-
-    for symbol in _A1111_SYMBOL.findall(prompt):
-        if symbol in open_at:
-            open_at[symbol].append(len(pieces))
-        elif symbol == ")" and open_at["("]:
-            multiply(open_at["("].pop(), STRONGER)
-        elif symbol == "]" and open_at["["]:
-            multiply(open_at["["].pop(), 1 / STRONGER)
-        elif symbol[0] == ":" and len(symbol) > 1 and open_at["("] and (number := _number(symbol[1:-1])) is not None:
-            multiply(open_at["("].pop(), number)
+    for place, symbol in enumerate(symbols):
+        if place in factors:
+            weights[symbol].append(weights[symbol][-1] * factors[place])
+        elif place in closing:
+            weights[closing[place]].pop()
         else:
-            pieces.append((symbol[1:] if symbol[0] == "\\" and len(symbol) > 1 else symbol, 1.0))
-    for begin in open_at["("]:
-        multiply(begin, STRONGER)
-    for begin in open_at["["]:
-        multiply(begin, 1 / STRONGER)
-    yield from _with_breaks(_joined(pieces))
+            text = symbol[1:] if symbol[0] == "\\" and len(symbol) > 1 else symbol
+            pieces.append((text, weights["("][-1] * weights["["][-1]))
+    # Neighbours of equal weight are joined: words are tokenized together where nothing parts them.
+    joined = ((weight, "".join(text for text, _ in same)) for weight, same in groupby(pieces, key=itemgetter(1)))
+    for weight, text in joined:
+        yield from _with_breaks(text, weight)
 
 
-def _joined(pieces: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
-    """Join neighbours of equal weight: words are tokenized together where nothing parts them."""
-    text, weight = "", 1.0
-    for each, its in pieces:
-        if its != weight and text:
-            yield text, weight
-            text = ""
-        text, weight = text + each, its
-    if text:
-        yield text, weight
+def _factors(symbols: Sequence[str]) -> tuple[dict[int, float], dict[int, str]]:
+    """Return what each opening bracket multiplies by, and which bracket each closing one closes, by their places."""
+    factors = {
+        place: STRONGER if symbol == "(" else 1 / STRONGER for place, symbol in enumerate(symbols) if symbol in _OPENING
+    }
+    closing: dict[int, str] = {}
+    opened: dict[str, list[int]] = {"(": [], "[": []}
+    for place, symbol in enumerate(symbols):
+        bracket = "[" if symbol == "]" else "("
+        if place in factors:
+            opened[symbol].append(place)
+        elif opened[bracket] and (factor := _closing_factor(symbol)) is not None:
+            factors[opened[bracket].pop()] = factor
+            closing[place] = bracket
+    return factors, closing
 
 
-def _with_breaks(pieces: Iterator[tuple[str, float]]) -> Iterator[Segment]:
-    for text, weight in pieces:
-        for place, part in enumerate(_BREAK.split(text)):
-            if part or place:
-                yield Segment(part, weight, new_chunk=place > 0)
+def _closing_factor(symbol: str) -> float | None:
+    """Return the factor of the brackets that `symbol` closes; None if it closes none."""
+    if symbol == ")":
+        return STRONGER
+    if symbol == "]":
+        return 1 / STRONGER
+    return _number(symbol[1:-1]) if symbol[0] == ":" and len(symbol) > 1 else None
+
+
+def _with_breaks(text: str, weight: float) -> Iterator[Segment]:
+    parts = _BREAK.split(text)
+    last = len(parts) - 1
+    for place, part in enumerate(parts):
+        # White space around the word belongs to it.
+        words = part.lstrip() if place > 0 else part
+        words = words.rstrip() if place < last else words
+        if words or place > 0:
+            yield Segment(words, weight, new_chunk=place > 0)

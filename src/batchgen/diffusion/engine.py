@@ -39,7 +39,7 @@ class DiffusionEngine:
         self._device = set_up(runtime)
 
     def open(self, model: Model) -> DiffusionSession:
-        """Load `model`.
+        """See that `model` can be loaded; its weights are read for the first batch, in the precision that one asks for.
 
         Raises:
             ModelError: a file is missing, damaged, or of another family.
@@ -47,14 +47,18 @@ class DiffusionEngine:
         if model.family not in _DENOISERS:
             raise ModelError(unknown_name("family", model.family, _DENOISERS), where=model.path)
         schedule = dict(scheduler_config(model))
+        _kind(model.family).examine(model)
         return DiffusionSession(model, self._runtime, self._device, self._load, schedule)
 
     def _load(self, model: Model, dtype: torch.dtype) -> Denoiser:
-        module, name = _DENOISERS[model.family]
-        kind = getattr(import_module(module), name)
-        loaded: Denoiser = kind(model, dtype, self._device, self._runtime.memory)
+        loaded: Denoiser = _kind(model.family)(model, dtype, self._device, self._runtime.memory)
         return loaded
 
     def environment(self) -> Mapping[str, Any]:
         """Return what pixels may depend on beyond the recipe: versions, device, flags. JSON values."""
         return describe(self._device)
+
+
+def _kind(family: str) -> Any:
+    module, name = _DENOISERS[family]
+    return getattr(import_module(module), name)

@@ -15,7 +15,7 @@ from batchgen.diffusion.chunks import Frame
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
-from batchgen.diffusion.loading import Part, check_channels, load_parts
+from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
 
@@ -46,14 +46,24 @@ class FluxDenoiser:
             ModelError: a file is missing, damaged, or of another family.
         """
         self._parts = load_parts(model, _PARTS, dtype)
-        # The transformer takes patches of 2 x 2.
-        check_channels(model, self._parts["transformer"].config.in_channels // 4, self._parts["vae"])
         self._device = device
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
         self._residence = Residence(modules, device, memory)
         self._transformer = self._parts["transformer"]
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
+
+    @staticmethod
+    def examine(model: Model) -> None:
+        """See that `model` can be loaded, without its weights.
+
+        Raises:
+            ModelError: a file is missing, damaged, or of another family, or the model is made for something else.
+        """
+        parts = outline_parts(model, _PARTS)
+        if "transformer" in parts:
+            # It takes patches of 2 x 2.
+            check_channels(model, parts["transformer"].config.in_channels // 4, parts["vae"])
 
     def encode(self, wording: Wording) -> Encoded:
         """Return T5's states of a text and CLIP's summary of its first 75 tokens.
@@ -62,7 +72,7 @@ class FluxDenoiser:
         """
         self._residence.bring(["text_encoder", "text_encoder_2"])
         tokenizer = self._parts["tokenizer"]
-        frame = clip_frame(tokenizer)
+        frame = clip_frame(tokenizer, self._parts["text_encoder"])
         run = clip_run(self._parts["text_encoder"], self._device, layer=-1, normed=True)
         first = lay_out(wording, tokenizer, frame)[:1]
         _, pooled = encode(first, frame, run, "none")

@@ -3,7 +3,7 @@
 Nothing is fetched, nothing but safetensors is read, and no code that lies beside the weights is run.
 """
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,9 @@ from batchgen.errors import ModelError
 from batchgen.job import Model
 from batchgen.models.families import FAMILIES
 from batchgen.models.find import configuration
-from batchgen.models.header import read_header
+from batchgen.models.folder import INDEX, component, component_weights, read_index, read_json
+from batchgen.models.header import Header, read_header
+from batchgen.models.training import SCHEDULER
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What the libraries raise of files that are missing, damaged, or not what their configuration says."""
@@ -45,15 +47,38 @@ def load_parts(model: Model, parts: Sequence[Part], dtype: torch.dtype) -> dict[
     Raises:
         ModelError: a file is missing or damaged, or the model is of another family.
     """
+    path, folder = _opened(model)
+    if path == folder:
+        return {part.name: _load(part, path, dtype) for part in parts}
+    from batchgen.diffusion import single_file  # noqa: PLC0415 - folders, the usual case, need nothing of it
+
+    return single_file.load_parts(path, folder, parts, dtype)
+
+
+def outline_parts(model: Model, parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the components of `model` without the data of their weights: a gigabyte takes no longer than a page.
+
+    What `load_parts` would find missing, or of another shape or kind, is found here. Of a single file only its header
+    is read, and the tokenizers: the weights in it have other names, which the converters alone know.
+
+    Raises:
+        ModelError: as `load_parts`.
+    """
+    path, folder = _opened(model)
+    if path == folder:
+        return {part.name: _load(part, path, None) for part in parts}
+    places = {part: component(folder, part.name) for part in parts}
+    return {part.name: tokenizer(part, place) for part, place in places.items() if not part.weights}
+
+
+def _opened(model: Model) -> tuple[Path, Path]:
+    """Return where weights and where configurations are, once the libraries are quiet and the family is right."""
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
     path, folder = Path(model.path), _configured_by(model)
     if path == folder:
         _check_family(path, model)
-        return {part.name: _load(part, path, dtype) for part in parts}
-    from batchgen.diffusion import single_file  # noqa: PLC0415 - folders, the usual case, need nothing of it
-
-    return single_file.load_parts(path, folder, parts, dtype)
+    return path, folder
 
 
 def _configured_by(model: Model) -> Path:
@@ -73,57 +98,47 @@ def scheduler_config(model: Model) -> Mapping[str, Any]:
     Raises:
         ModelError: it is missing or damaged.
     """
-    return read_json(_configured_by(model) / "scheduler" / "scheduler_config.json")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file of a model.
-
-    Raises:
-        ModelError: the file is missing or damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError("is missing", where=str(path)) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot be read: {error}", where=str(path)) from error
-    if not isinstance(content, dict):
-        raise ModelError("is damaged: an object in braces was expected", where=str(path))
-    return content
+    return read_json(_configured_by(model) / SCHEDULER)
 
 
 def _check_family(folder: Path, model: Model) -> None:
     family = FAMILIES[model.family]
-    index = folder / "model_index.json"
-    found = read_json(index).get("_class_name")
+    found = read_index(folder).get("_class_name")
     if found not in family.pipelines:
         right = " or ".join(family.pipelines)
-        raise ModelError(f"holds a {found}, but family {family.name} needs a {right}", where=str(index))
+        raise ModelError(f"holds a {found}, but family {family.name} needs a {right}", where=str(folder / INDEX))
 
 
-def _load(part: Part, folder: Path, dtype: torch.dtype) -> Any:
-    place = folder / part.name
-    if not place.is_dir():
-        raise ModelError(f"has no {part.name}/", where=str(folder))
+def _load(part: Part, folder: Path, dtype: torch.dtype | None) -> Any:
+    """Load a component, with weights in `dtype`; None leaves the weights' data on disk."""
+    place = component(folder, part.name)
     if not part.weights:
-        return _tokenizer(part, place)
+        return tokenizer(part, place)
     _check_class(part, place / "config.json")
-    names = _weight_files(place)
-    options = {"variant": _variant(names)} if _variant(names) else {}
+    variant, files = component_weights(place)
+    headers = [read_header(file) for file in files if file.suffix == ".safetensors"]
+    # In the format of the file, nothing is read to be converted.
+    options = {"device_map": "meta", "dtype": _format(headers)} if dtype is None else {"dtype": part.dtype or dtype}
     try:
         loaded, info = part.kind.from_pretrained(
             str(place),
-            dtype=part.dtype or dtype,
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
             **options,
+            **({"variant": variant} if variant else {}),
         )
     except _FAULTS as error:
         raise ModelError(f"cannot be loaded: {_one_line(error)}", where=str(place)) from error
     check_complete(info["missing_keys"], info["mismatched_keys"], place)
     return loaded.eval()
+
+
+def _format(headers: Sequence[Header]) -> torch.dtype:
+    """Return the number format that most weights are stored in."""
+    stored = Counter(tensor.dtype for header in headers for tensor in header.tensors.values())
+    formats = {"F16": torch.float16, "BF16": torch.bfloat16}
+    return formats.get(max(stored, key=stored.__getitem__, default=""), torch.float32)
 
 
 def check_complete(missing: Sequence[str], mismatched: Sequence[Any], place: Path) -> None:
@@ -150,7 +165,12 @@ def check_channels(model: Model, takes: int, autoencoder: Any) -> None:
         raise ModelError(text, where=model.path)
 
 
-def _tokenizer(part: Part, place: Path) -> Any:
+def tokenizer(part: Part, place: Path) -> Any:
+    """Return the tokenizer in the folder `place`.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
         return part.kind.from_pretrained(str(place), local_files_only=True)
     # The tokenizers library raises bare Exception.
@@ -163,23 +183,6 @@ def _check_class(part: Part, config: Path) -> None:
     found = content.get("_class_name") or next(iter(content.get("architectures") or ()), None)
     if found is not None and found != part.kind.__name__:
         raise ModelError(f"describes a {found}, but a {part.kind.__name__} is needed here", where=str(config))
-
-
-def _weight_files(place: Path) -> list[str]:
-    """Return the names of the weight files, each checked to be whole."""
-    files = sorted(place.glob("*.safetensors"))
-    if not files:
-        others = [path.name for path in place.glob("*.bin")]
-        hint = f" ({others[0]} may run code when loaded; it is not read)" if others else ""
-        raise ModelError(f"holds no .safetensors file{hint}", where=str(place))
-    for path in files:
-        read_header(path)
-    return [path.name for path in files]
-
-
-def _variant(names: Sequence[str]) -> str | None:
-    """Return "fp16" if the weights are there in that variant only, as `model.fp16.safetensors`."""
-    return "fp16" if all(".fp16" in name for name in names) else None
 
 
 def _one_line(error: Exception) -> str:

@@ -13,14 +13,14 @@ Nothing but betas (or the shift of flow time) and the kind of prediction is read
 
 from collections.abc import Mapping, Sequence
 from math import isclose, prod, sqrt
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from batchgen.diffusion.solvers import SOLVERS, Course, Solver
-from batchgen.errors import ModelError
 from batchgen.job import Sampling
+from batchgen.models.training import prediction_of
 from batchgen.sampling.names import check_sampling
 from batchgen.sampling.schedules import Levels, Table, flow_table, sigmas, timesteps_of, training_table
 
@@ -111,17 +111,9 @@ def make_stepper(
     check_sampling(sampling.sampler, sampling.schedule, steps=sampling.steps, flow=flow)
     table = flow_table(scheduler_config, tokens=_tokens(shape)) if flow else training_table(scheduler_config)
     levels = sigmas(sampling.schedule, sampling.steps, table, sampler=sampling.sampler, strength=strength)
-    prediction = "epsilon" if flow else _prediction(scheduler_config)
+    prediction = "epsilon" if flow else prediction_of(scheduler_config)
     course = Course(sigmas=levels, prediction=prediction, seeds=tuple(seeds), shape=tuple(shape))
     return Stepper(SOLVERS[sampling.sampler](course), course, table)
-
-
-def _prediction(config: Mapping[str, Any]) -> Literal["epsilon", "v_prediction"]:
-    found = config.get("prediction_type", "epsilon")
-    if found not in ("epsilon", "v_prediction"):
-        message = f"scheduler_config.json: prediction_type {found!r} is not supported; epsilon and v_prediction are"
-        raise ModelError(message)
-    return "epsilon" if found == "epsilon" else "v_prediction"
 
 
 def _tokens(shape: Sequence[int]) -> int:

@@ -16,7 +16,7 @@ from batchgen.diffusion.machine import failures_in_words, name_of, resolve_preci
 from batchgen.diffusion.noise import first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
 from batchgen.engine import OnStep, Rendered, Runtime
-from batchgen.errors import EngineError
+from batchgen.errors import EngineError, ModelError
 from batchgen.job import Job, Model, Text
 from batchgen.models.families import FAMILIES
 
@@ -43,51 +43,65 @@ class DiffusionSession:
     def __init__(
         self, model: Model, runtime: Runtime, device: torch.device, load: LoadDenoiser, schedule: dict[str, Any]
     ) -> None:
-        """Load the model in the number format that the runtime says.
-
-        Raises:
-            ModelError: a file is missing, damaged, or of another family.
-        """
+        """Render with `model`, which `load` reads when the first batch has said in which number format."""
         self._model = model
         self._runtime = runtime
         self._device = device
         self._load = load
         self._schedule = schedule
         self._remembered = Remembered()
-        self._denoiser: Denoiser | None = load(model, resolve_precision("auto", runtime, model.family, device))
+        self._denoiser: Denoiser | None = None
+        self._unfit: tuple[str, str | None] | None = None
+        self._closed = False
 
     def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
         """Return one picture per job, in order; the jobs share `batch_key`.
 
         Raises:
-            OutOfMemory: the batch does not fit.
+            ModelError: the weights cannot be read, or do not fit their configuration.
+            OutOfMemory: the batch, or the model, does not fit.
             NotFinite: a decoded picture has NaN or infinity.
             DeviceLost: the device fails from here on.
         """
         if len({job.batch_key for job in jobs}) != 1:
             raise EngineError("the jobs of a batch must share model, canvas, sampling and numerics")
-        with torch.inference_mode(), failures_in_words():
+        with failures_in_words():
             denoiser = self._in_precision(jobs[0].numerics.precision)
-            asked = [self._ask(denoiser, job) for job in jobs]
-            pictures: dict[int, Rendered] = {}
-            for places in places_by_length(asked):
-                # Short of companions of its length, a picture has copies of one: its bits depend on the batch's size
-                # alone, never on how long the other prompts are.
-                padded = places + places[-1:] * (len(jobs) - len(places))
-                batch = Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded])
-                rendered = self._render(batch, len(places), on_step)
-                pictures |= dict(zip(places, rendered, strict=True))
+            with torch.inference_mode():
+                return self._pictures(denoiser, jobs, on_step)
+
+    def _pictures(self, denoiser: Denoiser, jobs: Sequence[Job], on_step: OnStep) -> list[Rendered]:
+        asked = [self._ask(denoiser, job) for job in jobs]
+        pictures: dict[int, Rendered] = {}
+        for places in places_by_length(asked):
+            # Short of companions of its length, a picture has copies of one: its bits depend on the batch's size
+            # alone, never on how long the other prompts are.
+            padded = places + places[-1:] * (len(jobs) - len(places))
+            batch = Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded])
+            rendered = self._render(batch, len(places), on_step)
+            pictures |= dict(zip(places, rendered, strict=True))
         return [pictures[k] for k in range(len(jobs))]
 
     def _in_precision(self, precision: str) -> Denoiser:
         """Return the denoiser in the format asked for. It is read again for another: a round trip would lose bits."""
-        if self._denoiser is None:
+        if self._closed:
             raise EngineError("the session is closed")
         dtype = resolve_precision(precision, self._runtime, self._model.family, self._device)
-        if dtype != self._denoiser.dtype:
+        if self._denoiser is None or dtype != self._denoiser.dtype:
             self._let_go()
-            self._denoiser = self._load(self._model, dtype)
+            self._denoiser = self._loaded(dtype)
         return self._denoiser
+
+    def _loaded(self, dtype: torch.dtype) -> Denoiser:
+        """Read the model. What is wrong with its files is found once: other jobs shall not wait for the same again."""
+        if self._unfit:
+            message, where = self._unfit
+            raise ModelError(message, where=where)
+        try:
+            return self._load(self._model, dtype)
+        except ModelError as error:
+            self._unfit = error.message, error.where
+            raise
 
     def _ask(self, denoiser: Denoiser, job: Job) -> Asked:
         text = job.text
@@ -138,6 +152,7 @@ class DiffusionSession:
 
     def close(self) -> None:
         """Let the model go and give its memory back."""
+        self._closed = True
         self._let_go()
 
 

@@ -11,8 +11,9 @@ import torch
 from diffusers.loaders.single_file_utils import SingleFileComponentError, create_diffusers_clip_model_from_ldm
 from safetensors.torch import load_file
 
-from batchgen.diffusion.loading import Part
+from batchgen.diffusion.loading import Part, tokenizer
 from batchgen.errors import ModelError
+from batchgen.models.folder import component
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
@@ -28,11 +29,9 @@ def load_parts(path: Path, folder: Path, parts: Sequence[Part], dtype: torch.dty
 
 
 def _load(part: Part, path: Path, folder: Path, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
-    place = folder / part.name
-    if not place.is_dir():
-        raise ModelError(f"has no {part.name}/, whose configuration {path.name} needs", where=str(folder))
+    place = component(folder, part.name)
     if not part.weights:
-        return part.kind.from_pretrained(str(place), local_files_only=True)
+        return tokenizer(part, place)
     dtype = part.dtype or dtype
     try:
         loaded = _convert(part, folder, weights, dtype).to(dtype).eval()

@@ -13,7 +13,7 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
-from batchgen.diffusion.loading import Part, check_channels, load_parts
+from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
 
@@ -29,6 +29,11 @@ _SDXL = (
 )
 
 
+def _parts(model: Model, *, vae_dtype: torch.dtype | None = None) -> tuple[Part, ...]:
+    read = _SDXL if model.family == "sdxl" else _SD15
+    return (*read, Part(name="vae", kind=AutoencoderKL, dtype=vae_dtype))
+
+
 class UNetDenoiser:
     """A loaded model of family `sd15` or `sdxl`."""
 
@@ -39,11 +44,9 @@ class UNetDenoiser:
             ModelError: a file is missing, damaged, or of another family.
         """
         self._sdxl = model.family == "sdxl"
-        vae = Part(name="vae", kind=AutoencoderKL, dtype=self._vae_dtype(dtype))
-        self._parts = load_parts(model, (*(_SDXL if self._sdxl else _SD15), vae), dtype)
+        self._parts = load_parts(model, _parts(model, vae_dtype=self._vae_dtype(dtype)), dtype)
         if not self._parts["vae"].config.force_upcast:
             self._parts["vae"].to(dtype)
-        check_channels(model, self._parts["unet"].config.in_channels, self._parts["vae"])
         self._device = device
         self._encoders = [name for name in self._parts if name.startswith("text_encoder")]
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
@@ -51,6 +54,17 @@ class UNetDenoiser:
         self._unet = self._parts["unet"]
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
+
+    @staticmethod
+    def examine(model: Model) -> None:
+        """See that `model` can be loaded, without its weights.
+
+        Raises:
+            ModelError: a file is missing, damaged, or of another family, or the model is made for something else.
+        """
+        parts = outline_parts(model, _parts(model))
+        if "unet" in parts:
+            check_channels(model, parts["unet"].config.in_channels, parts["vae"])
 
     def _vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
         # SDXL's autoencoder overflows in fp16; those that were mended say so in `force_upcast`.
@@ -71,7 +85,7 @@ class UNetDenoiser:
 
     def _read(self, wording: Wording, name: str) -> Encoded:
         tokenizer = self._parts[name.replace("text_encoder", "tokenizer")]
-        frame = clip_frame(tokenizer)
+        frame = clip_frame(tokenizer, self._parts[name])
         chunks = lay_out(wording, tokenizer, frame)
         # SDXL was trained on the states before the last layer, so that skipping one changes nothing.
         layer = -max(2, wording.clip_skip) if self._sdxl else -wording.clip_skip

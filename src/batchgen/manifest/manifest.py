@@ -59,9 +59,6 @@ class Manifest:
     order: Literal["grouped", "breadth"] = "grouped"
     compare: Mapping[str, str] | None = field(default_factory=dict)
     """Axis names under `x`, `y`, `page`; empty: not said; None: pictures only."""
-    document: Mapping[str, Any] = field(default_factory=dict)
-    """The plain values it was read from."""
-    source_text: str = ""
     lines: Mapping[Location, int] = field(default_factory=dict)
     words: Mapping[Location, str] = field(default_factory=dict)
     """What came from the command line instead of the file: the word, by where it went."""

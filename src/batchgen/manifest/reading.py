@@ -39,7 +39,6 @@ class Document:
     """A file's plain values (dict, list, str, int, float, bool, None) and their lines."""
 
     file: str
-    text: str
     value: Any
     lines: Mapping[Location, int]
     """Location -> line, counted from 1."""
@@ -51,9 +50,9 @@ def read_text(path: Path, *, kind: str) -> str:
     Raises:
         ManifestError: no such file, too large, not UTF-8, or a NUL in it; with the line.
     """
-    if not path.is_file():
-        raise ManifestError(f"there is no such {kind}", where=str(path))
     try:
+        if not path.is_file():
+            raise ManifestError(f"there is no such {kind}", where=str(path))
         if path.stat().st_size > MAX_BYTES:
             raise ManifestError(f"larger than {MAX_BYTES // 2**20} MiB, which no {kind} is", where=str(path))
         data = path.read_bytes()
@@ -91,7 +90,7 @@ def parse_yaml(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         raise ManifestError(f"not YAML: {error.problem}; {_QUOTE_IT}", where=where) from error
-    return Document(file=file, text=text, value=value, lines=builder.lines)
+    return Document(file=file, value=value, lines=builder.lines)
 
 
 class _YamlBuilder:
@@ -225,7 +224,7 @@ def parse_json(text: str, file: str, *, line: int = 1) -> Document:
     """
     builder = _JsonBuilder(text, file, line)
     value = builder.document()
-    return Document(file=file, text=text, value=value, lines=builder.lines)
+    return Document(file=file, value=value, lines=builder.lines)
 
 
 class _JsonBuilder:

@@ -19,6 +19,8 @@ _RANGE: Final = {
 }
 _SIZE: Final = {"type": "string", "pattern": r"^[1-9]\d*x[1-9]\d*$", "description": "Width x height in pixels: 64x96."}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
+_AXES: Final = ("prompt", "prompts", "seed", "seeds")
+_NO_AXIS: Final = {"not": {"enum": [*_AXES]}}
 _SEED: Final = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
 
 
@@ -36,7 +38,10 @@ def schema(models: Sequence[str] = ()) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": _properties(fields),
-        "$defs": {**_definitions(fields), "fields": _object(fields, "Recipe fields, the model and the size.")},
+        "$defs": {
+            **_definitions(fields),
+            "fields": _object(_without_axes(fields), "Recipe fields, the model and the size."),
+        },
     }
 
 
@@ -47,6 +52,11 @@ def _fields(models: Sequence[str]) -> dict[str, Any]:
     found["model"] = {"enum": sorted(models)} if models else {"type": "string", "description": "A name in conf/model/."}
     found["size"] = _SIZE
     return found
+
+
+def _without_axes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that may be set for every prompt and seed together."""
+    return {name: each for name, each in fields.items() if name not in _AXES}
 
 
 def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +84,11 @@ def _definitions(fields: Mapping[str, Any]) -> dict[str, Any]:
     extra = {name: each for name, each in fields.items() if name != "prompt"}
     draw = {"mode": {"enum": ["all", "sample"]}, "count": {"type": "integer", "minimum": 1}}
     return {
-        "option": {**_object(fields, "Fields that this option sets."), "additionalProperties": _SCALAR},
+        "option": {
+            **_object(_without_axes(fields), "Fields that this option sets."),
+            "propertyNames": _NO_AXIS,
+            "additionalProperties": _SCALAR,
+        },
         "entry": {
             "anyOf": [
                 _described({"type": "string"}, "A prompt, kept literally."),
@@ -110,8 +124,8 @@ def _sweep(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "description": "The product of these axes. A name that is no recipe field is a prompt variable.",
-        "properties": {name: _axis(each) for name, each in fields.items() if name not in ("prompt", "seed")},
-        "propertyNames": {"not": {"enum": ["prompt", "prompts", "seed", "seeds"]}},
+        "properties": {name: _axis(each) for name, each in _without_axes(fields).items()},
+        "propertyNames": _NO_AXIS,
         "additionalProperties": _axis(_SCALAR),
     }
 
@@ -134,7 +148,7 @@ def _bundles() -> dict[str, Any]:
 def _exclude() -> dict[str, Any]:
     values = {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]}
     condition = {"type": "object", "minProperties": 1, "additionalProperties": values}
-    text = "Left out is what meets every part of one item; '>12', '<=4', '!=8' compare numbers."
+    text = "Left out is what meets every part of one item; '>12', '<=4' compare numbers, '!=euler' is all else."
     return {"type": "array", "description": text, "items": condition}
 
 

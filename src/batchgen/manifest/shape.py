@@ -32,7 +32,11 @@ KEYS: Final = (
 """Every key of a manifest, in the order in which people write them."""
 
 CHOICES: Final = (*sorted(FIELDS), "model", "size")
-"""What `set` and a prompt's entry may say: recipe fields, the model, and `size` for width and height together."""
+"""What a prompt's entry may say: recipe fields, the model, and `size` for width and height together. `set` and bundles
+may say the same, but for the two that are always axes."""
+
+_AXES: Final[Mapping[str, str]] = {"prompt": "prompts", "prompts": "prompts", "seed": "seeds", "seeds": "seeds"}
+"""What is always an axis, and the key under which it is written."""
 
 _NOT_HERE: Final[Mapping[str, str]] = {
     "runtime": "how a machine works comes from conf/runtime or `runtime.…=` on the command line",
@@ -82,8 +86,6 @@ def manifest_of(document: Document) -> Manifest:
         subset=shape.subset(top.get("subset")),
         order=shape.order(top.get("order", "grouped")),
         compare=shape.compare(top.get("compare", {})),
-        document=top,
-        source_text=document.text,
         lines=document.lines,
     )
 
@@ -170,6 +172,8 @@ class _Shape:
     def choices(self, at: Location, value: Any) -> Mapping[str, Any]:
         """Return field -> value of `set` or of a bundle's option."""
         found = self.mapping(at, value)
+        for key in found:
+            self.no_axis((*at, key), key)
         return {key: self.scalar((*at, key), each) for key, each in found.items()}
 
     def entries(self, value: Any) -> tuple[Entry, ...]:
@@ -229,13 +233,17 @@ class _Shape:
         found: dict[str, tuple[Any, ...]] = {}
         for name, values in self.mapping(("sweep",), value).items():
             at = ("sweep", name)
-            if name in ("prompt", "prompts", "seed", "seeds"):
-                self.fail(at, f"{name!r} is always an axis; write it under `{name.rstrip('s')}s:`, outside of sweep")
+            self.no_axis(at, name)
             items = values if isinstance(values, list) else [values]
             if not items:
                 self.fail(at, f"{name}: an axis without values would make no picture; give it one or leave it out")
             found[name] = tuple(self.scalar((*at, i), item) for i, item in enumerate(items))
         return found
+
+    def no_axis(self, at: Location, name: str) -> None:
+        """Refuse a prompt or seed where it could not have a say, because the axis of its name has it."""
+        if name in _AXES:
+            self.fail(at, f"{name!r} is always an axis; write `{_AXES[name]}:`, outside of `{at[0]}:`")
 
     def bundles(self, value: Any) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
         """Return axis -> option -> field -> value."""

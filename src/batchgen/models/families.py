@@ -8,6 +8,9 @@ from batchgen.errors import ModelError, UsageError
 from batchgen.job import Canvas, Sampling
 from batchgen.sampling.names import check_sampling
 
+_SD15_MODULES = ("unet", "vae", "text_encoder")
+_SD15_TEXTS = ("tokenizer", "scheduler")
+
 _SIDES = range(8, 16384 + 1)
 """Pixels that the side of any canvas may have."""
 
@@ -25,20 +28,20 @@ class Family:
     multiple: int
     """Width and height must be multiples of this many pixels: what the autoencoder and the patches divide by."""
 
-    latent_channels: int
-    """Channels of the latent image that noise is drawn for."""
-
     flow: bool = False
     """Trained by flow matching (arXiv:2210.02747): noise levels run from 1 to 0, and not every sampler makes sense."""
-
-    clip: bool = True
-    """Prompts are read by CLIP alone, so that weights in them and chunks of 75 tokens mean what ComfyUI means."""
 
     distilled_guidance: bool = False
     """The denoiser is told a guidance as a number; for others the field is refused."""
 
     pipelines: tuple[str, ...]
     """Class names in the model_index.json of its diffusers folders."""
+
+    modules: tuple[str, ...]
+    """Folders of the components with weights, in a diffusers folder of the family."""
+
+    texts: tuple[str, ...]
+    """Folders of the components without: tokenizers, and the scheduler's configuration."""
 
     configuration: str
     """The hub id whose configuration and tokenizer files fit every single-file checkpoint of the family."""
@@ -75,27 +78,29 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 name="sd15",
                 title="Stable Diffusion 1.5",
                 multiple=8,
-                latent_channels=4,
                 pipelines=("StableDiffusionPipeline",),
+                modules=_SD15_MODULES,
+                texts=_SD15_TEXTS,
                 configuration="stable-diffusion-v1-5/stable-diffusion-v1-5",
             ),
             Family(
                 name="sdxl",
                 title="Stable Diffusion XL",
                 multiple=8,
-                latent_channels=4,
                 pipelines=("StableDiffusionXLPipeline",),
+                modules=(*_SD15_MODULES, "text_encoder_2"),
+                texts=(*_SD15_TEXTS, "tokenizer_2"),
                 configuration="stabilityai/stable-diffusion-xl-base-1.0",
             ),
             Family(
                 name="flux",
                 title="FLUX.1",
                 multiple=16,
-                latent_channels=16,
                 flow=True,
-                clip=False,
                 distilled_guidance=True,
                 pipelines=("FluxPipeline",),
+                modules=("transformer", "vae", "text_encoder", "text_encoder_2"),
+                texts=(*_SD15_TEXTS, "tokenizer_2"),
                 configuration="black-forest-labs/FLUX.1-dev",
             ),
         )

@@ -6,24 +6,24 @@ digest covers what is loaded, so that a changed tokenizer renders everything ane
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from batchgen.errors import ModelError
+from batchgen.models.families import Family
 
 INDEX = "model_index.json"
 """What makes a folder a model: the names and classes of its components."""
 
-_UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
-"""Components that no session loads."""
+_ADAPTER = "adapter_config.json"
+"""What a LoRA of peft is known by. transformers lays one that is there over the weights, where peft is installed."""
 
 _WEIGHTS = re.compile(
-    r"(?P<base>diffusion_pytorch_model|model)"
-    r"(?:\.(?P<variant>[^.]+))?\.safetensors(?P<index>\.index(?:\.(?P<index_variant>[^.]+))?\.json)?"
+    r"(?P<base>diffusion_pytorch_model|model)(?:\.(?P<variant>[^.]+))?\.safetensors(?P<index>\.index(?:\.(?P<index_variant>[^.]+))?\.json)?"
 )
 """`model.safetensors`, `model.fp16.safetensors`, `model.safetensors.index.json`, `model.safetensors.index.fp16.json`,
-the same of `diffusion_pytorch_model`."""
+the same of `diffusion_pytorch_model`: transformers reads text encoders by the first name, diffusers all else by the
+second."""
 
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 
@@ -34,11 +34,19 @@ def read_index(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is missing or no JSON object.
     """
-    path = folder / INDEX
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"is no diffusers folder: it has no {INDEX}", where=str(folder))
+    return read_json(folder / INDEX)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file of a model.
+
+    Raises:
+        ModelError: the file is missing or no JSON object.
+    """
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelError(f"is no diffusers folder: it has no {INDEX}", where=str(folder)) from error
+        found = json.loads(_needed(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"cannot be read as JSON: {error}", where=str(path)) from error
     if not isinstance(found, dict):
@@ -46,46 +54,35 @@ def read_index(folder: Path) -> dict[str, Any]:
     return found
 
 
-def files_in_use(folder: Path, *, weights: bool = True) -> dict[str, Path]:
+def files_in_use(folder: Path, family: Family, *, weights: bool = True) -> dict[str, Path]:
     """Return every file that a session loads from `folder`, by its name relative to it (with `/`).
 
-    Without `weights` only what describes the model: configurations, tokenizers, the scheduler.
+    Which components those are, the family says: a session loads them by name, whatever the index lists. Without
+    `weights` only what describes the model: configurations, tokenizers, the scheduler.
 
     Raises:
-        ModelError: a component, or the safetensors weights of one, are missing.
+        ModelError: a component, or the safetensors weights of one, are missing; or an adapter lies beside weights.
     """
-    found = {INDEX: folder / INDEX}
-    for component, kind in _components(folder):
-        loaded = _has_weights(kind)
-        files = [_needed(folder / component / "config.json")] if loaded else _texts(folder / component)
-        if weights and loaded:
-            files += component_weights(folder / component)[1]
-        found |= {f"{component}/{file.name}": file for file in files}
-    return found
+    found = [_needed(folder / INDEX)]
+    for module in family.modules:
+        found.append(_needed(component(folder, module) / "config.json"))
+        if weights:
+            found += component_weights(folder / module)[1]
+    for text in family.texts:
+        found += _texts(component(folder, text))
+    return {file.relative_to(folder).as_posix(): file for file in found}
 
 
-def variant(folder: Path) -> str | None:
-    """Return the variant (`fp16`) in which weights are there, where the plain ones are not; None if all are plain.
+def component(folder: Path, name: str) -> Path:
+    """Return the folder of one component.
 
     Raises:
-        ModelError: as `files_in_use`.
+        ModelError: there is none.
     """
-    kinds = [component_weights(folder / component)[0] for component, kind in _components(folder) if _has_weights(kind)]
-    return next((kind for kind in kinds if kind), None)
-
-
-def _has_weights(kind: str) -> bool:
-    return "Tokenizer" not in kind and "Scheduler" not in kind
-
-
-def _components(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name and class of every component that is loaded."""
-    for name, entry in read_index(folder).items():
-        if name.startswith("_") or name in _UNUSED or not isinstance(entry, list) or len(entry) != 2 or not entry[1]:
-            continue
-        if not (folder / name).is_dir():
-            raise ModelError(f"is not whole: the folder {name}/ is missing", where=str(folder))
-        yield name, str(entry[1])
+    place = folder / name
+    if not place.is_dir():
+        raise ModelError(f"is not whole: the folder {name}/ is missing", where=str(folder))
+    return place
 
 
 def _needed(file: Path) -> Path:
@@ -109,13 +106,17 @@ def component_weights(folder: Path) -> tuple[str | None, list[Path]]:
     Where there are both one file and several, each library has its own mind: diffusers takes several, transformers one.
 
     Raises:
-        ModelError: there are none, or some are missing.
+        ModelError: there are none, some are missing, or an adapter lies beside them.
     """
+    if (folder / _ADAPTER).exists():
+        text = "would be laid over the weights beside it, where peft is installed; move it and its weights away"
+        raise ModelError(text, where=str(folder / _ADAPTER))
     ranked = []
+    base = "model" if folder.name.startswith("text_encoder") else "diffusion_pytorch_model"
     for file in folder.iterdir():
-        if match := _WEIGHTS.fullmatch(file.name):
+        if (match := _WEIGHTS.fullmatch(file.name)) and match["base"] == base:
             kind, several = match["variant"] or match["index_variant"] or "", match["index"] is not None
-            ranked.append((kind != "", kind != "fp16", kind, several == (match["base"] == "model"), several, file))
+            ranked.append((kind != "", kind != "fp16", kind, several == (base == "model"), several, file))
     if not ranked:
         raise ModelError(_why_no_weights(folder), where=str(folder))
     *_, kind, _, several, file = min(ranked)

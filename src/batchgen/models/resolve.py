@@ -11,6 +11,7 @@ from batchgen.models.find import configuration, find
 from batchgen.models.folder import files_in_use, read_index
 from batchgen.models.header import Header, read_header
 from batchgen.models.option import ModelConf
+from batchgen.models.training import check_training
 
 
 def resolve(conf: ModelConf, folders: Sequence[Path], cache: DigestCache, on_hash: OnHash | None = None) -> Model:
@@ -20,14 +21,25 @@ def resolve(conf: ModelConf, folders: Sequence[Path], cache: DigestCache, on_has
         ModelError: the model is not on this machine, not whole, or of another family.
     """
     path = find(conf.source, folders, name=conf.name, where=conf.where).absolute()
-    files = _folder_files(path, conf) if path.is_dir() else _checkpoint_files(path, conf)
-    return Model(digest=model_digest(files, cache, on_hash), family=conf.family, name=conf.name, path=str(path))
+    return Model(
+        digest=model_digest(files_of(conf, path), cache, on_hash), family=conf.family, name=conf.name, path=str(path)
+    )
+
+
+def files_of(conf: ModelConf, path: Path) -> dict[str, Path]:
+    """Return the files in use of the model at `path`, by the part they play, once they are seen to be whole.
+
+    Raises:
+        ModelError: one is missing or not whole, or the model is of another family.
+    """
+    return _folder_files(path, conf) if path.is_dir() else _checkpoint_files(path, conf)
 
 
 def _folder_files(folder: Path, conf: ModelConf) -> dict[str, Path]:
     pipeline = read_index(folder).get("_class_name")
     _agree(conf, next((name for name, family in FAMILIES.items() if pipeline in family.pipelines), None), str(pipeline))
-    files = files_in_use(folder)
+    files = files_in_use(folder, FAMILIES[conf.family])
+    check_training(folder, FAMILIES[conf.family])
     for file in files.values():
         if file.suffix == ".safetensors":
             read_header(file)
@@ -37,7 +49,9 @@ def _folder_files(folder: Path, conf: ModelConf) -> dict[str, Path]:
 def _checkpoint_files(checkpoint: Path, conf: ModelConf) -> dict[str, Path]:
     """Return the files by the part they play: renaming a checkpoint makes no other model of it."""
     _agree(conf, checkpoint_family(read_header(checkpoint)), "something else than a whole checkpoint")
-    described = files_in_use(configuration(checkpoint, conf.family), weights=False)
+    folder = configuration(checkpoint, conf.family)
+    described = files_in_use(folder, FAMILIES[conf.family], weights=False)
+    check_training(folder, FAMILIES[conf.family])
     return {"checkpoint": checkpoint} | {f"configuration/{name}": file for name, file in described.items()}
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import ge, gt, le, lt, ne
+from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from batchgen.errors import ManifestError, unknown_name
@@ -12,8 +12,11 @@ from batchgen.manifest import Manifest
 from batchgen.plan.fields import wrong_field
 from batchgen.plan.sweep import label
 
-_COMPARISON: Final = re.compile(r"(>=|<=|>|<|!=)\s*(-?[0-9]+(?:\.[0-9]+)?)")
-_OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {">": gt, ">=": ge, "<": lt, "<=": le, "!=": ne}
+_COMPARISON: Final = re.compile(r"(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_OTHER: Final = "!="
+"""Before a number or word: every value but this."""
+_OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class _Condition:
     wanted: tuple[Any, ...]
     where: str | None
     met: set[int] = field(default_factory=set)
+    named: set[int] = field(default_factory=set)
+    """Which `!=` have named a value that there is."""
     known: dict[Any, bool] = field(default_factory=dict)
 
     def holds(self, value: Any) -> bool:
@@ -32,11 +37,36 @@ class _Condition:
         if found is None:
             hits = {i for i, wanted in enumerate(self.wanted) if _matches(value, wanted)}
             self.met |= hits
+            self.named |= {i for i, wanted in enumerate(self.wanted) if _is(value, _but(wanted))}
             found = self.known[value] = bool(hits)
         return found
 
+    def unmet(self) -> Iterator[str]:
+        """Yield, as written, what no value was; `!=eulr` where all are something else is a slip as well."""
+        for i, wanted in enumerate(self.wanted):
+            if i not in self.met:
+                yield label(wanted)
+            elif _but(wanted) is not None and i not in self.named:
+                yield str(_but(wanted))
+
+
+def _but(wanted: Any) -> str | None:
+    """Return what stands behind `!=`."""
+    return wanted[len(_OTHER) :].strip() if isinstance(wanted, str) and wanted.startswith(_OTHER) else None
+
+
+def _is(value: Any, word: str | None) -> bool:
+    """Return whether a word says this value; a number may be written in any way."""
+    if value is None or word is None:
+        return False
+    if isinstance(value, int | float) and _NUMBER.fullmatch(word):
+        return label(value) == label(float(word) if "." in word else int(word))
+    return label(value) == word
+
 
 def _matches(value: Any, wanted: Any) -> bool:
+    if (but := _but(wanted)) is not None:
+        return value is not None and not _is(value, but)
     comparison = _COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
     if comparison is not None and isinstance(value, int | float):
         return _OPERATORS[comparison[1]](value, float(comparison[2]))
@@ -73,9 +103,8 @@ class Exclusions:
     def warnings(self) -> Iterator[str]:
         """Yield what can be said once every cell was asked."""
         for condition in (condition for item in self._all for condition in item):
-            for i, wanted in enumerate(condition.wanted):
-                if i not in condition.met:
-                    yield f"{condition.where}: exclude: no cell has {condition.name} {label(wanted)}"
+            for wanted in condition.unmet():
+                yield f"{condition.where}: exclude: no cell has {condition.name} {wanted}"
 
 
 def _condition(manifest: Manifest, i: int, name: str, wanted: Sequence[Any], known: Sequence[str]) -> _Condition:
@@ -84,7 +113,9 @@ def _condition(manifest: Manifest, i: int, name: str, wanted: Sequence[Any], kno
         problem = wrong_field(name, known) if name not in FIELDS else unknown_name("axis", name, known)
         raise ManifestError(f"exclude: {problem}", where=where)
     for each in wanted:
-        broken = isinstance(each, str) and each[:1] in "<>" and name != "prompt" and not _COMPARISON.fullmatch(each)
-        if broken and each:
+        if _but(each) == "":
+            raise ManifestError("exclude: nothing stands behind '!='", where=where)
+        compares = isinstance(each, str) and each.startswith(("<", ">")) and name != "prompt"
+        if compares and not _COMPARISON.fullmatch(each):
             raise ManifestError(f"exclude: {each!r} must compare with a number, such as '>12'", where=where)
     return _Condition(name=name, wanted=tuple(wanted), where=where)

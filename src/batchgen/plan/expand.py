@@ -25,7 +25,6 @@ from batchgen.plan.resolve import Parts, Resolver
 from batchgen.plan.subset import drawn
 from batchgen.plan.sweep import Axis, label, read_seeds
 from batchgen.plan.words import Fields, with_words
-from batchgen.sampling.names import check_sampling
 
 DEFAULT_LIMIT: Final = 1_000_000
 """Cells that are written out without a flag."""
@@ -259,11 +258,9 @@ class _Expansion:
                 self._check(row.block, parts)
 
     def _check(self, block: Block, parts: Parts) -> None:
-        sampling = parts.sampling
         family = FAMILIES[self._confs.model(parts.model).family]
         try:
-            family.check(parts.canvas, sampling)
-            check_sampling(sampling.sampler, sampling.schedule, steps=sampling.steps, flow=family.flow)
+            family.check(parts.canvas, parts.sampling)
         except UsageError as error:
             kind = ModelError if isinstance(error, ModelError) else ManifestError
             raise kind(error.message, where=self._place(error.message, block)) from error

@@ -1,6 +1,6 @@
 """A plan: the jobs still to make, grouped by what is loaded, each with the reason why it must be made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby, islice
@@ -16,8 +16,6 @@ class Reason(StrEnum):
     NEW = "new"
     DONE = "done"
     PICTURE_MISSING = "picture missing"
-    PICTURE_DAMAGED = "picture damaged"
-    RECORD_UNREADABLE = "record unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +24,9 @@ class Group:
 
     model: Model
     batches: tuple[Batch, ...]
+    size: int = 0
+    """Pictures in every forward pass: a smaller batch is filled up with copies, for bits depend on the size. 0 fills up
+    none."""
 
     @property
     def jobs(self) -> int:
@@ -58,13 +59,18 @@ class Plan:
 
     @property
     def loads(self) -> int:
-        """How often a model is loaded."""
-        return len(self.groups)
+        """How often a model is read: for another precision again."""
+        return sum(1 for _ in groupby(self._loaded()))
 
     @property
     def load_bound(self) -> int:
-        """How often a model must be loaded at least: once for each model."""
-        return len({group.model for group in self.groups})
+        """How often a model must be read at least: once in each precision that is asked of it."""
+        return len(set(self._loaded()))
+
+    def _loaded(self) -> Iterator[tuple[Model, str]]:
+        for group in self.groups:
+            for batch in group.batches:
+                yield group.model, batch[0].job.numerics.precision
 
     def first(self, most: int | None) -> "Plan":
         """Return the plan of the first `most` jobs to make; None keeps all."""

@@ -1,6 +1,7 @@
 """The prompts of a manifest: prompt files read, templates opened.
 
-A prompt file lies beside the manifest or in folders below it, because a manifest may be a stranger's. In a `.txt` every
+A prompt file lies beside the manifest or in folders below it, also where links lead, because a manifest may be a
+stranger's. In a `.txt` every
 line that is not blank is one prompt, kept as it is, whatever it begins with. The columns of a `.csv` and the keys of a
 `.jsonl` are named as the keys of an entry; an empty cell says nothing.
 """
@@ -23,6 +24,10 @@ from batchgen.plan.templates import Phrase, phrases
 _SUFFIXES: Final = (".txt", ".csv", ".jsonl")
 _TYPED: Final = FIELDS.keys() - TEXTS | {"count"}
 """Columns whose cells are numbers or words; cells of all others are texts."""
+
+
+_SHOWN: Final = 60
+"""Characters of a file's name in an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +116,21 @@ def _inside(folder: Path, entry: Entry) -> Path:
     if relative.suffix.lower() not in _SUFFIXES:
         raise ManifestError(f"file: {entry.text!r} must end in {', '.join(_SUFFIXES)}", where=entry.where)
     path = folder / relative
-    if not path.is_file():
-        raise ManifestError(f"file: there is no {path}", where=entry.where)
+    if not _leads_inside(path, folder, entry):
+        message = f"file: {entry.text!r} is a link that leads out of the manifest's folder; copy the file there"
+        raise ManifestError(message, where=entry.where)
     return path
+
+
+def _leads_inside(path: Path, folder: Path, entry: Entry) -> bool:
+    """Return whether a file is in the folder when every link was followed."""
+    try:
+        if not path.is_file():
+            raise ManifestError(f"file: there is no {path}", where=entry.where)
+        return path.resolve().is_relative_to(folder.resolve())
+    except OSError as error:
+        shown = entry.text if len(entry.text) <= _SHOWN else f"{entry.text[:_SHOWN]}..."
+        raise ManifestError(f"file: {shown!r} cannot be read: {error.strerror}", where=entry.where) from error
 
 
 def _read_file(path: Path, entry: Entry) -> Iterator[Entry]:
@@ -155,7 +172,7 @@ def _csv_rows(text: str, file: str) -> Iterator[Entry]:
         if len(row) != len(columns):
             _fail(file, line, f"{len(row)} cells, but {len(columns)} columns; a text with a comma needs quotes")
         value = {name: _typed(name, cell) for name, cell in zip(columns, row, strict=True) if cell}
-        yield entry_of(Document(file=file, text="", value=value, lines={(): line}))
+        yield entry_of(Document(file=file, value=value, lines={(): line}))
 
 
 def _strict_rows(text: str, file: str) -> Iterator[tuple[int, list[str]]]:

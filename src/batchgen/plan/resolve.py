@@ -8,13 +8,17 @@ the schedule of that sampler's own conf applies.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from batchgen.errors import ConfError
 from batchgen.job import Canvas, Numerics, Sampling, Text
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs, fail
 
 Sets = Mapping[str, Any]
+
+_OPTIONS: Final = {"prompt": "prompt", "seed": "seeds"}
+"""What is always an axis, and the option of the command line that gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +42,15 @@ class Resolver:
     """Resolves fields; equal parts come out as the same object, however many cells have them."""
 
     def __init__(self, confs: Confs, settings: Sets, where: str | None) -> None:
-        """Start from conf/ and `settings`, the checked fields of `set`."""
+        """Start from conf/ and `settings`, the checked fields of `set`.
+
+        Raises:
+            ConfError: conf/job.yaml sets a prompt or seed, which nothing would ever read.
+        """
+        for name, option in _OPTIONS.items():
+            if confs.recipe.get(name) is not None:
+                message = f"{name}: is always an axis; write `{name}s:` in the manifest, or say --{option}"
+                raise ConfError(message, where="conf/job.yaml")
         self._confs = confs
         self._settings = settings
         self._where = where

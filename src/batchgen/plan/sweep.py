@@ -24,11 +24,6 @@ class Axis:
     values: Sequence[Any]
     """What stands in the coordinates of cells: numbers, names, `64x96`, options of a bundle, labels of prompts."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The values as a sheet or a file name shows them."""
-        return tuple(label(value) for value in self.values)
-
 
 def label(value: Any) -> str:
     """Return a value as a person wrote it; None (the axis does not touch this prompt) as a dash.

@@ -23,6 +23,10 @@ _SPECIAL: Final = re.compile(r"\\([{}|$])|\$\{([^{}]*)\}|(\$\$)|([{}])|([#%$/\t\
 _WILDCARD: Final = re.compile(r"__[~!@]?[\w/*-]+?__")
 _DRAWS: Final = 64
 """Draws for each prompt that is asked for, before giving up on finding different ones."""
+_DRY: Final = 10
+"""Draws without anything new for each prompt that was found, before it is said that there are no more. Of n equally
+likely ones the last is missed with probability e^-10; `_DRY_LEAST` draws are made where few were found."""
+_DRY_LEAST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,20 +135,28 @@ def _unused_characters(text: str) -> Iterator[str]:
 def _distinct(text: str, sample: int | None, seed: int, limit: int) -> Sequence[str]:
     """Return different texts, in the order in which they come."""
     if sample is None:
-        found = list(dict.fromkeys(islice(_generated(text, seed, everything=True), limit + 1)))
+        found = list(islice(_generated(text, seed, everything=True), limit + 1))
         if len(found) > limit:
             raise ValueError(f"more than {limit:,} prompts; use `mode: sample`, or raise --max-jobs")
-        return found
+        return list(dict.fromkeys(found))
+    if sample > limit:
+        raise ValueError(f"count {sample:,} is more than {limit:,} prompts; lower it, or raise --max-jobs")
     draws = islice(_generated(text, seed, everything=False), _DRAWS * sample + 256)
-    return list(islice(_unique(draws), sample))
+    return list(islice(unique(draws), sample))
 
 
-def _unique(texts: Iterable[str]) -> Iterator[str]:
+def unique(texts: Iterable[str]) -> Iterator[str]:
+    """Yield what was not there before, until nothing new comes for long."""
     seen = set()
+    dry = 0
     for text in texts:
+        dry += 1
         if text not in seen:
             seen.add(text)
+            dry = 0
             yield text
+        elif dry >= max(_DRY_LEAST, _DRY * len(seen)):
+            return
 
 
 def _generated(text: str, seed: int, *, everything: bool) -> Iterator[str]:

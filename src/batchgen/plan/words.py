@@ -27,7 +27,7 @@ def with_words(manifest: Manifest, fields: Fields) -> Manifest:
     Args:
         manifest: As read from its file, or empty.
         fields: Values by name. `prompt` has the texts of `--prompt`, which replace the manifest's prompts; `seeds` has
-            the word of `--seeds`, such as `0..3`; `seed` has seeds.
+            the word of `--seeds`, such as `0..3`, or the seeds and ranges of `seeds=1,5..7`; `seed` has seeds.
 
     Raises:
         ManifestError: a word names no option of its bundle, or a prompt cannot be kept.
@@ -42,13 +42,19 @@ def _with_word(manifest: Manifest, name: str, values: tuple[Any, ...]) -> Manife
     if name == "prompt":
         return _with_prompts(manifest, values)
     if name == "seeds":
-        return replace(manifest, seeds=values[0], words={**manifest.words, ("seeds",): f"--seeds {values[0]}"})
+        return _with_seeds(manifest, values, word)
     if name == "seed":
         return replace(manifest, seeds=list(values), words={**manifest.words, ("seeds",): word})
     if name in manifest.bundles:
         return _with_options(manifest, name, values, word)
     is_axis = name in manifest.sweep or name not in CHOICES or len(values) > 1 or may_be_range(name, values[0])
     return _with_axis(manifest, name, values, word) if is_axis else _with_setting(manifest, name, values[0], word)
+
+
+def _with_seeds(manifest: Manifest, values: tuple[Any, ...], word: str) -> Manifest:
+    """Take `--seeds 0..3`, or `seeds=1,5` with its several values."""
+    seeds, said = (values[0], f"--seeds {values[0]}") if len(values) == 1 else (list(values), word)
+    return replace(manifest, seeds=seeds, words={**manifest.words, ("seeds",): said})
 
 
 def _with_prompts(manifest: Manifest, texts: tuple[Any, ...]) -> Manifest:

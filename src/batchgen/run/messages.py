@@ -39,6 +39,8 @@ class Render:
     asked: tuple[Asked, ...]
     attempt: int
     degradations: tuple[str, ...]
+    size: int = 0
+    """Pictures in the forward pass; where the jobs are fewer, copies of the last one are rendered and thrown away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def _said_of_jobs(message: Render) -> dict[str, Any]:
         "asked": asked,
         "attempt": message.attempt,
         "degradations": message.degradations,
+        "size": message.size,
     }
 
 

@@ -19,6 +19,8 @@ class Batch:
     """Cells to go through the denoiser together."""
 
     cells: tuple[Cell, ...]
+    size: int = 0
+    """Pictures to go through together with copies of the last one, where that is more than there are cells."""
     attempt: int = 1
     alone: bool = False
     """Nothing else may be in the worker meanwhile."""
@@ -29,9 +31,9 @@ class Batch:
 class Queue:
     """The batches of one group that are still to be rendered."""
 
-    def __init__(self, batches: Iterable[tuple[Cell, ...]]) -> None:
-        """Begin with the plan's batches."""
-        self._waiting = deque(Batch(cells=cells) for cells in batches)
+    def __init__(self, batches: Iterable[tuple[Cell, ...]], size: int = 0) -> None:
+        """Begin with the plan's batches, each filled up to `size`."""
+        self._waiting = deque(Batch(cells=cells, size=size) for cells in batches)
         self._most: int | None = None
 
     def __bool__(self) -> bool:
@@ -89,5 +91,5 @@ class Queue:
 
 def _parts(batch: Batch, most: int, note: str) -> list[Batch]:
     cells, degradations = batch.cells, (*batch.degradations, note)
-    starts = range(0, len(cells), most)
-    return [replace(batch, cells=cells[at : at + most], degradations=degradations) for at in starts]
+    size, starts = min(batch.size, most), range(0, len(cells), most)
+    return [replace(batch, cells=cells[at : at + most], size=size, degradations=degradations) for at in starts]

@@ -10,6 +10,7 @@ from batchgen.events import Ended, Failed, Finished, Listener, Started
 from batchgen.plan.expand import Cell
 from batchgen.plan.plan import Plan
 from batchgen.run.messages import Made, SetUp
+from batchgen.run.patience import PATIENCE, Patience
 from batchgen.run.retries import Queue
 from batchgen.run.signals import Signals
 from batchgen.run.supervisor import Arrived, GivenUp, Supervisor
@@ -27,6 +28,10 @@ class Work:
     """Level of PNG, 0 to 9."""
     manifest: Mapping[str, str] | None = None
     """`name` and `sha256` for the records, where there is a manifest."""
+    until: float | None = None
+    """When to stop, in seconds since 1970: the batch in hand is finished, and nothing new begun."""
+    patience: Patience = PATIENCE
+    """How long the worker may be silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ class Summary:
     made: int = 0
     failed: int = 0
     left: int = 0
-    """Neither made nor failed: the run was stopped."""
+    """Neither made nor failed: the run was stopped, by a person or at its time."""
     seconds: float = 0.0
 
 
@@ -45,21 +50,21 @@ class _Tally:
 
     def __init__(self, held: Held, listen: Listener, summary: Summary) -> None:
         self._held = held
-        self._listen = listen
+        self.listen = listen
         self.summary = summary
 
     def publish(self, arrived: Arrived, stems: Mapping[str, str]) -> None:
         published = self._held.publish([_fresh(made, stems[made.id]) for made in arrived.pictures])
         for done in published.done:
             self._count(made=1)
-            self._listen(Finished(id=done.id, picture=done.picture, seconds=done.seconds))
+            self.listen(Finished(id=done.id, picture=done.picture, seconds=done.seconds))
         for job_id, reason in published.refused.items():
             self.give_up(GivenUp(id=job_id, reason=reason, attempts=1))
 
     def give_up(self, news: GivenUp) -> None:
         self._held.fail(news.id, news.reason, news.attempts)
         self._count(failed=1)
-        self._listen(Failed(id=news.id, reason=news.reason))
+        self.listen(Failed(id=news.id, reason=news.reason))
 
     def _count(self, *, made: int = 0, failed: int = 0) -> None:
         old = self.summary
@@ -83,29 +88,32 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
     begun = time.monotonic()
     tally = _Tally(held, listen, Summary(left=plan.to_make))
     listen(Started(directory=held.directory.root, asked=plan.asked, done=len(plan.done)))
+    signals = Signals(work.until)
     try:
-        _make(plan, held, work, tally, listen)
+        _make(plan, held, work, signals, tally)
     finally:
         summary = replace(tally.summary, seconds=time.monotonic() - begun)
         listen(Ended(made=summary.made, failed=summary.failed, left=summary.left, seconds=summary.seconds))
-    if summary.left:
+    if summary.left and signals.count:
         raise Interrupted(f"stopped with {summary.left} pictures left; the same command goes on from here")
     return summary
 
 
-def _make(plan: Plan, held: Held, work: Work, tally: _Tally, listen: Listener) -> None:
+def _make(plan: Plan, held: Held, work: Work, signals: Signals, tally: _Tally) -> None:
     directory = held.directory
     setup = SetUp(runtime=work.runtime, tmp=directory.tmp, compression=work.compression, manifest=work.manifest)
-    with Signals() as signals, Supervisor(setup, held.lock, directory.worker_log, signals) as worker:
+    supervisor = Supervisor(setup, held.lock, directory.worker_log, signals, patience=work.patience)
+    with signals, supervisor as worker:
         for group in plan.groups:  # one model
             stems = {cell.job.id: work.stem(cell) for batch in group.batches for cell in batch}
-            for news in worker.rendered(group.model, Queue(group.batches)):  # batches: one forward pass each
+            queue = Queue(group.batches, group.size)
+            for news in worker.rendered(group.model, queue):  # batches: one forward pass each
                 if isinstance(news, Arrived):
                     tally.publish(news, stems)
                 elif isinstance(news, GivenUp):
                     tally.give_up(news)
                 else:
-                    listen(news)
+                    tally.listen(news)
 
 
 def _fresh(made: Made, stem: str) -> Fresh:

@@ -1,9 +1,13 @@
-"""Ctrl-C: the first asks the run to finish the batch in hand and leave, the second to leave at once."""
+"""Ctrl-C: the first asks the run to finish the batch in hand and leave, the second to leave at once.
+
+A time to stop at, if one was given, asks as the first Ctrl-C does.
+"""
 
 import contextlib
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any, Self
 
@@ -13,13 +17,15 @@ _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """Counts the signals that ask a run to stop, while it is entered.
 
-    `wake` becomes readable with the first one, so that a `select` that waits for the worker sees it too.
+    `wake` becomes readable with each, so that a `select` that waits for the worker sees it too.
     """
 
-    def __init__(self) -> None:
-        """Listen from `__enter__` on."""
+    def __init__(self, until: float | None = None) -> None:
+        """Listen from `__enter__` on; ask to stop at the time `until` (seconds since 1970), too."""
         self.count = 0
+        self._until = until
         self.wake, self._wakes = os.pipe()
+        os.set_blocking(self.wake, False)
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -40,9 +46,15 @@ class Signals:
         os.close(self.wake)
         os.close(self._wakes)
 
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether the run should finish what it has in hand and leave."""
+        return self.count > 0 or (self._until is not None and time.time() >= self._until)
+
     def drain(self) -> None:
         """Make `wake` wait for the next signal."""
-        os.read(self.wake, 64)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wake, 64)
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1

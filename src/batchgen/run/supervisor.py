@@ -1,8 +1,10 @@
 """Gets the pictures of a group out of a worker, whatever happens to it.
 
-Two batches are in the worker at a time, so that the device never waits for an answer. A worker that dies is replaced.
+Two batches are in the worker at a time, so that the device never waits for an answer. A worker that dies is replaced,
+and one that hangs is ended first.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from batchgen.events import Loaded, Loading, Stepped
 from batchgen.job import Model
 from batchgen.plan.expand import Cell
 from batchgen.run.messages import Begun, Made, Open, Opened, Refused, Render, Rendered, Reply, SetUp, Step, Stop
+from batchgen.run.patience import NAP, PATIENCE, Patience, Watch
 from batchgen.run.process import WORKER, Process
 from batchgen.run.retries import MOST_ATTEMPTS, Batch, Queue
 from batchgen.run.signals import Signals
@@ -56,13 +59,25 @@ class _InHand:
 class Supervisor:
     """Keeps a worker alive and busy. No worker is started before the first group."""
 
-    def __init__(self, setup: SetUp, lock: Lock, log: Path, signals: Signals, words: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self,
+        setup: SetUp,
+        lock: Lock,
+        log: Path,
+        signals: Signals,
+        words: Sequence[str] = WORKER,
+        *,
+        patience: Patience = PATIENCE,
+    ) -> None:
         """Start workers by the command `words`; they work as `setup` says and inherit `lock`."""
         self._setup = setup
         self._lock = lock
         self._log = log
         self._signals = signals
         self._words = words
+        self._grace = patience.grace
+        self._watch = Watch(patience)
+        self._hung: str | None = None
         self._process: Process | None = None
         self._model: Model | None = None
         self._opened = False
@@ -88,12 +103,14 @@ class Supervisor:
             TryLater: the worker found no room on the disk.
             Interrupted: at the second signal.
         """
-        while (queue or self._in_hand) and not (self._stopping and self._process is None):
+        while queue or self._in_hand:
+            self._heed()
+            if self._stopping and self._process is None:
+                return
             yield from self._prepared(model)
             self._fill(queue)
             process = self._started()
-            replies = process.receive(self._signals.wake)
-            self._heed(process)
+            replies = self._heard(process)
             if replies is None:
                 yield from self._replaced(process, queue)
             else:
@@ -104,7 +121,22 @@ class Supervisor:
             self._process = Process(self._lock.file, self._log, self._words)
             self._lock.name_worker(self._process.pid)
             self._process.send(self._setup)
+            self._watch.opens()
         return self._process
+
+    def _heard(self, process: Process) -> list[Reply] | None:
+        """Listen to the worker for a moment; end it if it counts as hung. What it had said still arrives then."""
+        begun = time.monotonic()
+        replies = process.receive(self._signals.wake, NAP)
+        if replies or self._hung:
+            self._watch.lives()
+        elif replies is not None:
+            self._watch.passed(time.monotonic() - begun)
+            self._hung = self._watch.verdict
+            if self._hung and not process.stop(self._grace):
+                self._process = None
+                raise TryLater(f"its worker {process.pid} hangs and cannot be ended", where=str(self._setup.tmp))
+        return replies
 
     def _prepared(self, model: Model) -> Iterator[News]:
         """See to it that there is a worker that has, or is loading, `model`."""
@@ -112,6 +144,7 @@ class Supervisor:
         if self._model != model and not self._stopping:
             yield Loading(model=model.name)
             process.send(Open(model=model))
+            self._watch.opens()
             self._model, self._opened = model, False
 
     def _fill(self, queue: Queue) -> None:
@@ -122,7 +155,13 @@ class Supervisor:
             self._in_hand[self._number] = _InHand(batch=batch, waiting=ids)
             asked = tuple(Asked(job=cell.job, name=cell.name, note=cell.note) for cell in batch.cells)
             self._started().send(
-                Render(number=self._number, asked=asked, attempt=batch.attempt, degradations=batch.degradations)
+                Render(
+                    number=self._number,
+                    asked=asked,
+                    attempt=batch.attempt,
+                    degradations=batch.degradations,
+                    size=batch.size,
+                )
             )
 
     def _has_room(self, queue: Queue) -> bool:
@@ -130,14 +169,15 @@ class Supervisor:
             return not self._in_hand
         return sum(not each.rendered for each in self._in_hand.values()) < WINDOW
 
-    def _heed(self, process: Process) -> None:
-        """Do what signals ask for."""
+    def _heed(self) -> None:
+        """Do what signals, or the clock, ask for."""
         if self._signals.count > 1:
             raise Interrupted("stopped at once; what was in hand is made again by the same command")
-        if self._signals.count and not self._stopping:
-            self._signals.drain()
+        self._signals.drain()
+        if self._signals.asked_to_stop and not self._stopping:
             self._stopping = True
-            process.send(Stop())
+            if self._process is not None:
+                self._process.send(Stop())
 
     def _understood(self, replies: Sequence[Reply], queue: Queue) -> Iterator[News]:
         made: list[Made] = []
@@ -159,13 +199,20 @@ class Supervisor:
     def _noted(self, reply: Opened | Begun | Step | Rendered) -> Iterator[News]:
         if isinstance(reply, Opened) and self._model is not None:
             self._opened = True
+            self._watch.rests()
             yield Loaded(model=self._model.name, seconds=reply.seconds)
         elif isinstance(reply, Begun):
             self._fruitless = 0
             self._in_hand[reply.number].begun = True
+            batch = self._in_hand[reply.number].batch
+            job = batch.cells[0].job
+            kind = (job.batch_key, max(len(batch.cells), batch.size))
+            self._watch.begins(kind, job.sampling.steps, again=batch.attempt > 1)
         elif isinstance(reply, Rendered):
             self._in_hand[reply.number].rendered = True
+            self._watch.rests()
         elif isinstance(reply, Step):
+            self._watch.steps(reply.step, time.monotonic())
             yield Stepped(step=reply.step)
 
     def _answered(self, number: int, ids: Iterable[str]) -> None:
@@ -181,6 +228,7 @@ class Supervisor:
             self._model = None
             yield from _given_up(queue.abandon(), reply.reason, 0)
             return
+        self._watch.rests()
         batch = self._in_hand[reply.number].batch
         self._answered(reply.number, reply.ids)
         if reply.trouble == "out_of_memory":
@@ -190,7 +238,8 @@ class Supervisor:
 
     def _replaced(self, process: Process, queue: Queue) -> Iterator[News]:
         """The worker has ended: put its batches back; the loop starts another."""
-        reason = process.last_words()
+        reason = process.last_words(self._hung)
+        self._hung = None
         for unfinished in self._setup.tmp.glob(f"{process.pid}-*"):
             unfinished.unlink()
         lost = list(self._in_hand.values())

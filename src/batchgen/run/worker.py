@@ -108,9 +108,10 @@ class Worker:
         """Render a batch and hand its pictures to the threads."""
         self._say(messages.Begun(number=command.number))
         jobs = [asked.job for asked in command.asked]
+        together = jobs + jobs[-1:] * (command.size - len(jobs))
         started, begun = datetime.now(UTC), time.monotonic()
         try:
-            rendered = self._rendered(jobs)
+            rendered = self._rendered(together)[: len(jobs)]
         except Exception as error:  # noqa: BLE001 - one bad batch must not end the night
             _log(error)
             self._refuse(command.number, jobs, error)
@@ -118,7 +119,7 @@ class Worker:
         seconds = (time.monotonic() - begun) / len(jobs)
         self._say(messages.Rendered(number=command.number))
         making = Making(
-            batch=tuple(job.id for job in jobs),
+            batch=tuple(job.id for job in together),
             attempt=command.attempt,
             degradations=command.degradations,
             environment=self._environment,

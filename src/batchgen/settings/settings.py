@@ -3,15 +3,18 @@
 What is asked for varies from picture to picture and is a recipe; settings hold for a whole run.
 """
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from batchgen.engine import Runtime
 from batchgen.errors import ConfError
@@ -23,11 +26,20 @@ from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolve
 from batchgen.settings.words import SETTINGS, Words
 from batchgen.strict import Misread, Types, place, read, read_value, read_with
 
+
+def _time_of_day(value: Any) -> Any:
+    # YAML reads 10:00 without quotes as a number in base sixty.
+    if isinstance(value, str) and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+        return value
+    raise PydanticCustomError("time_of_day", 'must be a time of day in quotes, such as "07:30"')
+
+
 _Text = Annotated[str, Field(min_length=1)]
 _TYPES: Mapping[str, Types] = MappingProxyType(
     {
         "runtime": get_type_hints(Runtime, include_extras=True)
-        | {"threads": Annotated[int, Field(ge=0, le=1024)], "batch": Annotated[int, Field(ge=0, le=1024)]},
+        | {"threads": Annotated[int, Field(ge=0, le=1024)], "batch": Annotated[int, Field(ge=0, le=1024)]}
+        | {"stop_at": Annotated[str, BeforeValidator(_time_of_day)] | None},
         "output": {"root": _Text, "compression": Annotated[int, Field(ge=0, le=9)], "sheets": bool},
         "paths": {"models": _Text | list[_Text], "cache": _Text | None},
     }
@@ -114,11 +126,16 @@ class Settings:
     def resolve(self, name: str, on_hash: OnHash | None = None) -> Model:
         """Find the weights of a model, check and identify them; once for each name.
 
+        For the fake engine the model is another one: what a rehearsal leaves must never count as the picture itself.
+
         Raises:
             ConfError: there is no such option, or it is wrong.
             ModelError: the model is not on this machine, not whole, or not what its option says.
         """
-        return self.catalog.resolve(name, on_hash)
+        model = self.catalog.resolve(name, on_hash)
+        if self.runtime.engine != "fake":
+            return model
+        return replace(model, digest=hashlib.sha256(f"fake {model.digest}".encode()).hexdigest())
 
     def save(self) -> str:
         """Return the text of settings.yaml: settings as written, with the models and samplers used so far.

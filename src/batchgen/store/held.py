@@ -14,6 +14,7 @@ from batchgen.store.journal import Journal
 from batchgen.store.layout import RunDirectory
 from batchgen.store.lock import Lock, take
 from batchgen.store.publish import place, said_plainly, sync_directory, write_atomic
+from batchgen.store.record import stands_for
 from batchgen.store.recover import Recovered, recover
 
 
@@ -40,7 +41,7 @@ class Published:
 
     done: tuple[Done, ...]
     refused: Mapping[str, str]
-    """Why, by id: the name stands for another file."""
+    """Why, by id: the name of the picture or of its record stands for another one."""
 
 
 class Held:
@@ -55,6 +56,7 @@ class Held:
         self.done = dict(recovered.done)
         """Pictures by id, each with its file."""
         self._missing = recovered.missing
+        self._names = dict(recovered.names)
         self._journal = journal
 
     @property
@@ -66,6 +68,16 @@ class Held:
     def known(self) -> Mapping[str, Reason]:
         """What planning needs to know, by id."""
         return known(self.found)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The name, without suffix, that each picture was first given, by id: also of one whose file is gone.
+
+        No two have the same: a name that stands for another picture by now is left out.
+        """
+        firsts = {name: key for key, name in reversed(self._names.items())}
+        owners = firsts | {each.picture.stem: each.id for each in self.done.values()}
+        return {key: name for key, name in self._names.items() if owners[name] == key}
 
     def save(self, *, manifest: str | None, settings: str | None, plan: Mapping[str, Any]) -> None:
         """Keep what the run was asked to do, each file whole or not at all; files that say so already stay.
@@ -98,23 +110,31 @@ class Held:
         with said_plainly(self.directory.root):
             for each in pictures:
                 try:
-                    place(each.file, self.directory.picture(each.stem))
+                    self._place(each)
                 except StoreError as error:
                     refused[each.id] = str(error)
                 else:
-                    each.record.replace(self.directory.record(each.id))
                     placed.append(each)
             sync_directory(self.directory.pictures)
             sync_directory(self.directory.records)
         done = tuple(self._written_down(each) for each in placed)
         self._journal.sync()
         self.done |= {each.id: each for each in done}
+        self._names = {each.id: each.picture.stem for each in done} | self._names
         return Published(done=done, refused=refused)
 
     def fail(self, job_id: str, reason: str, attempts: int) -> None:
         """Write down that a job got no picture in this run; the next run tries it again."""
         self._journal.append("failed", id=job_id, reason=reason, attempts=attempts)
         self._journal.sync()
+
+    def _place(self, each: Fresh) -> None:
+        record = self.directory.record(each.id)
+        if not stands_for(record, each.id):
+            reason = f"holds the record of another picture whose id begins alike; {each.id} needs another run directory"
+            raise StoreError(reason, where=str(record))
+        place(each.file, self.directory.picture(each.stem))
+        each.record.replace(record)
 
     def _written_down(self, each: Fresh) -> Done:
         path = self.directory.picture(each.stem)
@@ -144,6 +164,7 @@ def hold(directory: RunDirectory) -> Iterator[Held]:
 
     Raises:
         TryLater: somebody else holds it (the message says who), or there is no room.
+        UsageError: a part of it is a symbolic link.
         StoreError: it cannot be written.
     """
     with said_plainly(directory.root):

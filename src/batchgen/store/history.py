@@ -1,12 +1,21 @@
 """What a run directory says of itself: which pictures are done, and which failed. Reading changes nothing."""
 
+import os
+import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from batchgen.plan.plan import Reason
 from batchgen.store.journal import Entry, read
 from batchgen.store.layout import RunDirectory
+
+_ID = re.compile("[0-9a-f]{64}")
+
+_LONGEST = 1e9
+"""Seconds, 30 years: nothing took longer, and infinity is no number of the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +42,8 @@ class History:
     """By id; those whose file is gone say so."""
     failed: Mapping[str, str]
     """Why, by id, for those that failed and were not made since."""
+    names: Mapping[str, str]
+    """The name, without suffix, that each picture was first given, by id."""
 
     @property
     def known(self) -> Mapping[str, Reason]:
@@ -51,30 +62,66 @@ def history(directory: RunDirectory) -> History:
 
 
 def told(directory: RunDirectory, entries: Iterable[Entry]) -> History:
-    """Put the entries of a journal together and look at the files; events of other kinds are passed over."""
+    """Put the entries of a journal together and look at the files; what is no event of ours is passed over."""
     done: dict[str, Done] = {}
     failed: dict[str, str] = {}
+    names: dict[str, str] = {}
+    owners: dict[Path, str] = {}  # A picture that is gone may have left its name to another one.
     for entry in entries:
-        if entry["event"] == "done" and _inside(entry["path"]):
-            done[entry["id"]] = entry_done(directory, entry)
-            failed.pop(entry["id"], None)
-        elif entry["event"] == "failed":
+        if _is_done(directory, entry):
+            each = done[entry["id"]] = entry_done(directory, entry)
+            owners[each.picture] = each.id
+            names.setdefault(each.id, each.picture.stem)
+            failed.pop(each.id, None)
+        elif entry.get("event") == "failed" and _is_id(entry.get("id")) and isinstance(entry.get("reason"), str):
             failed[entry["id"]] = entry["reason"]
-    done = {each.id: replace(each, missing=_is_missing(each)) for each in done.values()}
-    return History(done=done, failed=failed)
+    done = {key: replace(each, missing=owners[each.picture] != key or _is_missing(each)) for key, each in done.items()}
+    return History(done=done, failed=failed, names=names)
 
 
-def _inside(path: str) -> bool:
-    # A run directory may come from a stranger, and recovery moves files that look damaged.
+def _is_done(directory: RunDirectory, entry: Entry) -> bool:
+    """Say whether `entry` is one of the event `done`, whole and of the right types; anybody may have written it."""
+    size = entry.get("bytes")
+    return (
+        entry.get("event") == "done"
+        and _is_id(entry.get("id"))
+        and _is_picture(directory, entry.get("path"))
+        and isinstance(size, int)
+        and all(isinstance(entry.get(name), str) for name in ("file_sha256", "pixel_sha256"))
+        and seconds_in(entry) is not None
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _is_picture(directory: RunDirectory, path: Any) -> bool:
+    # A run directory may come from a stranger, and recovery moves files that look damaged: none but those that lie in
+    # the folder of the pictures itself, not in a folder there, which may be a link to anywhere.
+    if not isinstance(path, str) or "\0" in path or path.startswith("/"):
+        return False
     parts = PurePosixPath(path).parts
-    return ".." not in parts and not path.startswith("/")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return len(parts) == 2 and parts[0] == directory.pictures.name and parts[1].endswith(".png")
+
+
+def seconds_in(entry: Mapping[str, Any]) -> float | None:
+    """Return the render time in a line of the journal or a record; None if none that can be true is there."""
+    value = entry.get("seconds")
+    return float(value) if isinstance(value, int | float) and 0 <= value <= _LONGEST else None
 
 
 def _is_missing(done: Done) -> bool:
+    # Not what a link points to: that is not the file that was published, and may lie anywhere.
     try:
-        return done.picture.stat().st_size != done.bytes
+        found = done.picture.lstat()
     except OSError:
         return True
+    return not stat.S_ISREG(found.st_mode) or found.st_size != done.bytes
 
 
 def entry_done(directory: RunDirectory, entry: Entry) -> Done:

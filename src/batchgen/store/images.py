@@ -109,11 +109,20 @@ def record_in(path: Path) -> Record:
     Raises:
         StoreError: there is none.
     """
+    return embedded(path)[0]
+
+
+def embedded(path: Path) -> tuple[Record, str]:
+    """Return the record in the picture at `path` and its text, as `record_in` without a look at the pixels.
+
+    Raises:
+        StoreError: there is none.
+    """
     with _opened(path) as image:
         text = image.info.get(RECORD_KEY)
     if text is None:
         raise StoreError("has no record of batchgen inside", where=str(path))
-    return read(str(text), str(path))
+    return read(str(text), str(path)), str(text)
 
 
 def validate(path: Path) -> tuple[Record, str]:

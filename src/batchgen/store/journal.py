@@ -47,7 +47,7 @@ def _entry(whole: bytes, seq: int) -> Entry | None:
         return None
     try:
         entry = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and entry.get("seq") == seq else None
 
@@ -90,7 +90,7 @@ class Journal:
         self._write = write
         self._seq = len(found.entries)
         self._size = found.good
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         if found.bad:
             os.ftruncate(self._file, found.good)
             os.fsync(self._file)

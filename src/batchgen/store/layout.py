@@ -1,15 +1,18 @@
 """Every path of a run directory; nothing else joins them.
 
 `outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` with the
-record inside each, the same in `records/<id12>.json`, `sheets/` and `index.html`. `.batchgen/` in it holds what belongs
-to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/` and `quarantine/`.
+record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.json`. `.batchgen/` in it holds what
+belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/` and `quarantine/`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchgen.errors import UsageError
+
 RECORD_DIGITS = 12
-"""Hex digits of the id that name a record: 48 bits, enough for millions of pictures in one directory."""
+"""Hex digits of the id that name a record: 48 bits. Among n pictures in one directory two share a name with a chance of
+n^2 / 2^49: one in 56,000 for 10^5 pictures, one in 560 for 10^6, 16 % for 10^7. The second of them is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class RunDirectory:
         return self.root / "settings.yaml"
 
     @property
+    def summary(self) -> Path:
+        """What came of the last run: made, failed and why, left."""
+        return self.root / "summary.json"
+
+    @property
     def pictures(self) -> Path:
         """The folder of the pictures."""
         return self.root / "pictures"
@@ -42,11 +50,6 @@ class RunDirectory:
     def sheets(self) -> Path:
         """The folder of the contact sheets."""
         return self.root / "sheets"
-
-    @property
-    def index(self) -> Path:
-        """The gallery's page."""
-        return self.root / "index.html"
 
     @property
     def hidden(self) -> Path:
@@ -96,6 +99,16 @@ class RunDirectory:
         return path.relative_to(self.root).as_posix()
 
     def create(self) -> None:
-        """Make every folder that is missing."""
+        """Make every folder that is missing.
+
+        Raises:
+            UsageError: one of them, or a file that is written in place, is a symbolic link. The root may be.
+        """
+        # Whoever packed the directory chose where its links point, and what is in there is emptied, moved and cut.
+        folders = self.hidden, self.tmp, self.quarantine, self.pictures, self.records, self.sheets
+        for path in (*folders, self.lock, self.journal, self.worker_log):
+            if path.is_symlink():
+                reason = "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
+                raise UsageError(reason, where=str(path))
         for folder in (self.pictures, self.records, self.tmp, self.quarantine):
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,29 @@ import fcntl
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batchgen.errors import StoreError, TryLater
+
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})
+"""What `flock` answers where somebody else has the lock."""
+
+_TRIES = 5
+_NAP = 0.01
+"""Seconds between tries: `at_work` has a lock for microseconds to see whether it can."""
+
+_MOST_BYTES = 4096
+"""Of a lock file, which anybody may have written."""
+
+_TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Not through a link, and without waiting for the other end of a pipe."""
+
+_MOST_PROCESSES = 1 << 31
+"""No process id is as large; a larger one is no number that can be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +63,30 @@ class Lock:
         _write(self.file, self.holder)
 
     def release(self) -> None:
-        """Close the descriptor. A worker that still lives keeps the lock."""
+        """Close the descriptor. A worker that still lives keeps the lock, and its name stays to be read."""
+        if not (self.holder.worker and _alive(self.holder.worker)):
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.file, 0)
         os.close(self.file)
 
 
-def take(path: Path) -> Lock:
+def take(path: Path, *, nap: Callable[[float], None] = time.sleep) -> Lock:
     """Take the lock at `path` or say at once who has it.
+
+    Args:
+        path: The file.
+        nap: Waits for so many seconds.
 
     Raises:
         TryLater: another run, or the worker of one that was killed, holds it.
         StoreError: the file system has no locks.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _locked(file, nap)
     except OSError as error:
         os.close(file)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno in _HELD:
             raise TryLater(f"held by {_described(read_holder(path))}", where=str(path.parent.parent)) from None
         raise StoreError(f"cannot be locked: {error.strerror}", where=str(path)) from error
     held = Holder(host=socket.gethostname(), pid=os.getpid(), started=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -74,17 +99,78 @@ def take(path: Path) -> Lock:
 def read_holder(path: Path) -> Holder | None:
     """Who wrote the lock file last: the holder, if it is held at all."""
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        file = os.open(path, _TO_READ)
+    except OSError:
         return None
+    try:
+        return _holder(file)
+    finally:
+        os.close(file)
 
 
 def at_work(path: Path) -> Holder | None:
-    """Who holds the lock now, as far as can be told without touching it; None where nobody does."""
-    holder = read_holder(path)
-    if holder is None or holder.host != socket.gethostname():
+    """Return who holds the lock now, or None where nobody does; a run that starts meanwhile is not disturbed.
+
+    The lock itself is asked, not the file: what is written there may be of a run that was killed, of another machine
+    from which the directory was copied, or of a process whose id stands for another one now. Where a worker outlived
+    its run, `pid` is the worker's; it is 0 where the holder could not write itself down.
+    """
+    try:
+        file = os.open(path, _TO_READ)
+    except OSError:
+        return None
+    try:
+        # Shared, so that two who ask do not take each other for a run.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return _at_work(_holder_in_time(file), held=error.errno in _HELD)
+    else:
+        return None
+    finally:
+        os.close(file)
+
+
+def _at_work(holder: Holder | None, *, held: bool) -> Holder | None:
+    if holder is None:
+        return Holder(host=socket.gethostname(), pid=0, started="") if held else None
+    if holder.host != socket.gethostname() or _alive(holder.pid):
         return holder
-    return holder if _alive(holder.pid) or (holder.worker and _alive(holder.worker)) else None
+    if holder.worker and (held or _alive(holder.worker)):
+        return replace(holder, pid=holder.worker)
+    return holder if held else None
+
+
+def _locked(file: int, nap: Callable[[float], None]) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD or not left:
+                raise
+            nap(_NAP)
+        else:
+            return
+
+
+def _holder_in_time(file: int) -> Holder | None:
+    """Read who holds the lock; whoever has only just taken it may still be writing."""
+    for _ in range(_TRIES):
+        if holder := _holder(file):
+            return holder
+        time.sleep(_NAP)
+    return None
+
+
+def _holder(file: int) -> Holder | None:
+    try:
+        holder = Holder(**json.loads(os.pread(file, _MOST_BYTES, 0)))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    words, ids = (holder.host, holder.started), (holder.pid, holder.worker)
+    # A process id below 1 stands for whole groups of processes.
+    named = all(isinstance(each, str) and each.isprintable() for each in words)
+    numbered = all(isinstance(each, int) and 0 <= each < _MOST_PROCESSES for each in ids) and holder.pid > 0
+    return holder if named and numbered else None
 
 
 def _write(file: int, holder: Holder) -> None:

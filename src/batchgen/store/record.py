@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from batchgen import __version__
@@ -69,7 +69,7 @@ def build(asked: Asked, making: Making, index: int, facts: Mapping[str, Any], ou
         "batchgen_version": __version__,
         "id": job.id,
         "recipe": dict(job.recipe),
-        "model": {"name": _without_folder(job.model.name), "family": job.model.family, "digest": job.model.digest},
+        "model": {"name": job.model.name, "family": job.model.family, "digest": job.model.digest},
         "name": asked.name,
         "note": asked.note,
         "manifest": making.manifest,
@@ -88,11 +88,6 @@ def build(asked: Asked, making: Making, index: int, facts: Mapping[str, Any], ou
         "seconds": round(making.seconds, 6),
     }
     return _shortened(record, tuple(facts))
-
-
-def _without_folder(name: str) -> str:
-    # A model may be called by its file; where that lies is nobody's business who gets the picture.
-    return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
 def _digest(value: Mapping[str, Any]) -> str:
@@ -157,8 +152,17 @@ def _refuse(constant: str) -> None:
 def _id_of(recipe: Mapping[str, Any]) -> str | None:
     try:
         return recipe_id(recipe)
-    except UnicodeEncodeError:  # lone surrogates, which JSON may escape
+    except (UnicodeEncodeError, RecursionError):  # lone surrogates, which JSON may escape; or nested without end
         return None
+
+
+def stands_for(path: Path, job_id: str) -> bool:
+    """Say whether the record's file at `path` may hold the record of `job_id`: there is none, or no other id in it."""
+    try:
+        found = json.loads(path.read_bytes())["id"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return True
+    return bool(found == job_id)
 
 
 def job_of(record: Record, model: Model) -> Job:

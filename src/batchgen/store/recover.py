@@ -6,15 +6,18 @@ folder that calls itself a PNG goes to quarantine, where batchgen never deletes.
 """
 
 import hashlib
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchgen.errors import StoreError
-from batchgen.store.history import Done, entry_done, told
-from batchgen.store.images import record_in, validate
+from batchgen.store.history import Done, entry_done, seconds_in, told
+from batchgen.store.images import embedded, record_in, validate
 from batchgen.store.journal import Journal
 from batchgen.store.layout import RunDirectory
 from batchgen.store.publish import said_plainly, sync_directory, write_atomic
+from batchgen.store.record import stands_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,8 @@ class Recovered:
     """Pictures that were not in the journal and are now."""
     quarantined: tuple[Path, ...]
     """Where doubtful files lie now."""
+    names: Mapping[str, str]
+    """The name, without suffix, that each picture was first given, by id."""
 
 
 def recover(directory: RunDirectory, journal: Journal) -> Recovered:
@@ -40,10 +45,12 @@ def recover(directory: RunDirectory, journal: Journal) -> Recovered:
     """
     with said_plainly(directory.root):
         _empty(directory.tmp)
-        known = told(directory, journal.entries).done
-        missing = {key: each for key, each in known.items() if each.missing}
-        done = {key: each for key, each in known.items() if not each.missing}
-        moved = [_set_aside(directory, each.picture) for each in missing.values() if each.picture.exists()]
+        past = told(directory, journal.entries)
+        missing = {key: each for key, each in past.done.items() if each.missing}
+        done = {key: each for key, each in past.done.items() if not each.missing}
+        kept = {each.picture for each in done.values()}
+        doubtful = {each.picture for each in missing.values()} - kept
+        moved = [_set_aside(directory, path) for path in sorted(doubtful) if os.path.lexists(path)]
         adopted = []
         for path in _without_a_line(directory, done):
             found = _adopted(directory, journal, path, done)
@@ -53,19 +60,42 @@ def recover(directory: RunDirectory, journal: Journal) -> Recovered:
                 adopted.append(path)
                 done[found.id] = found
                 missing.pop(found.id, None)
+        _complete(directory, done.values())
         sync_directory(directory.pictures)
         journal.sync()
-    return Recovered(done=done, missing=missing, adopted=tuple(adopted), quarantined=tuple(moved))
+    names = {each.id: each.picture.stem for each in done.values()} | dict(past.names)
+    return Recovered(done=done, missing=missing, adopted=tuple(adopted), quarantined=tuple(moved), names=names)
 
 
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
+    with os.scandir(folder) as found:
+        for each in found:
+            # Only files are made here. A folder is somebody's who may miss it, and is in nobody's way.
+            if not each.is_dir(follow_symlinks=False):
+                Path(each).unlink()
 
 
 def _without_a_line(directory: RunDirectory, done: dict[str, Done]) -> list[Path]:
+    """Return what may be pictures that no line tells of. Links and folders are none of ours."""
     in_journal = {each.picture.name for each in done.values()}
-    return sorted(path for path in directory.pictures.glob("*.png") if path.name not in in_journal)
+    with os.scandir(directory.pictures) as found:
+        files = [each.name for each in found if each.name.endswith(".png") and each.is_file(follow_symlinks=False)]
+    return sorted(directory.pictures / name for name in files if name not in in_journal)
+
+
+def _complete(directory: RunDirectory, done: Iterable[Done]) -> None:
+    """Write records anew that are gone, from the pictures that hold the same text."""
+    there = {path.name for path in directory.records.iterdir()}
+    for each in done:
+        path = directory.record(each.id)
+        if path.name in there:
+            continue
+        try:
+            record, text = embedded(each.picture)
+        except StoreError:  # of the right size, and altered: looking through every picture is for `verify`
+            continue
+        if record["id"] == each.id:
+            write_atomic(path, text.encode(), directory.tmp)
 
 
 def _adopted(directory: RunDirectory, journal: Journal, path: Path, done: dict[str, Done]) -> Done | Path | None:
@@ -83,9 +113,11 @@ def _adopted(directory: RunDirectory, journal: Journal, path: Path, done: dict[s
         "bytes": len(data),
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "pixel_sha256": record["output"]["pixel_sha256"],
-        "seconds": float(record.get("seconds") or 0.0),
+        "seconds": seconds_in(record) or 0.0,
     }
-    write_atomic(directory.record(record["id"]), text.encode(), directory.tmp)
+    file = directory.record(record["id"])
+    if stands_for(file, record["id"]):
+        write_atomic(file, text.encode(), directory.tmp)
     # The line must not survive a power cut that the picture's name does not.
     sync_directory(directory.pictures)
     journal.append("done", **fields, adopted=True)
@@ -94,7 +126,7 @@ def _adopted(directory: RunDirectory, journal: Journal, path: Path, done: dict[s
 
 def _set_aside(directory: RunDirectory, path: Path) -> Path:
     target, number = directory.quarantine / path.name, 0
-    while target.exists():
+    while os.path.lexists(target):
         number += 1
         target = directory.quarantine / f"{number}-{path.name}"
     return path.rename(target)

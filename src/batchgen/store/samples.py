@@ -4,9 +4,12 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from batchgen.errors import BatchgenError
+from batchgen.job import check_field
 from batchgen.plan.estimate import Sample, work_of
-from batchgen.store.history import history
+from batchgen.store.history import Done, history
 from batchgen.store.layout import RunDirectory
 
 MOST_OF_A_RUN = 40
@@ -20,13 +23,22 @@ def samples(runs: Iterable[Path], models: set[str]) -> Iterator[Sample]:
 
 
 def _of_run(directory: RunDirectory, models: set[str]) -> Iterator[Sample]:
-    for done in history(directory).done.values():
+    try:
+        made = history(directory).done.values()
+    except (OSError, BatchgenError):
+        return
+    for done in made:
         try:
             recipe = json.loads(directory.record(done.id).read_bytes())["recipe"]
-            pixels = recipe["width"] * recipe["height"]
-            work = work_of(pixels=pixels, steps=recipe["steps"], sampler=recipe["sampler"])
-            model = recipe["model"]
-        except (OSError, ValueError, KeyError, TypeError):
+            sample = _sample(recipe, done)
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             continue
-        if model in models:
-            yield Sample(model=model, work=work, pixels=pixels, seconds=done.seconds, bytes=done.bytes)
+        if sample.model in models:
+            yield sample
+
+
+def _sample(recipe: Any, done: Done) -> Sample:
+    # Checked as a job is: a width of 0 in a record that anybody may have written would divide every estimate by it.
+    width, height, steps = (check_field(name, recipe[name]) for name in ("width", "height", "steps"))
+    work = work_of(pixels=width * height, steps=steps, sampler=check_field("sampler", recipe["sampler"]))
+    return Sample(model=str(recipe["model"]), work=work, pixels=width * height, seconds=done.seconds, bytes=done.bytes)

@@ -1,0 +1,211 @@
+"""Making pictures again: from originals to jobs, to a plan, to new pictures, to an answer for each.
+
+The bits of a picture depend on how many went through the denoiser with it, not on which. So pictures of equal batch
+sizes are rendered together, in whatever order, and what is missing to a full batch is filled up with copies.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from batchgen.errors import Interrupted, StoreError, UsageError
+from batchgen.events import Listener
+from batchgen.job import Job
+from batchgen.models.families import FAMILIES
+from batchgen.plan.expand import Cell, Coordinates
+from batchgen.plan.fields import Confs
+from batchgen.plan.names import file_stem
+from batchgen.plan.order import batches, in_order
+from batchgen.plan.plan import Group, Plan, Reason
+from batchgen.reproduce.comparing import Difference, Figures, differences, figures
+from batchgen.reproduce.originals import Original, Unreadable
+from batchgen.reproduce.weights import Weights
+from batchgen.run.runner import Work, run
+from batchgen.settings import Settings
+from batchgen.store.held import hold
+from batchgen.store.history import history
+from batchgen.store.images import open_picture, pixel_sha256
+from batchgen.store.layout import RunDirectory
+from batchgen.store.record import job_of, read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """An original, and the job by which it is made again."""
+
+    original: Original
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of making a picture again."""
+
+    file: Path
+    verdict: Literal["EXACT", "DIFFERENT", "IMPOSSIBLE"]
+    """EXACT: the pixels have the SHA-256 that the record says, and so have those of the original if they are here."""
+    id: str | None = None
+    """Of the job that was rendered."""
+    picture: Path | None = None
+    """The new one."""
+    figures: Figures | None = None
+    """None where there is nothing to compare with, or the sizes differ."""
+    differences: tuple[Difference, ...] = ()
+    """What differs in how it was made; there may be some although the pixels are the same."""
+    note: str = ""
+    """What is missing, or why there are no figures."""
+
+    def within(self, tolerance: float | None) -> bool:
+        """Whether it is EXACT or, with a `tolerance` in decibels, at least so near."""
+        near = tolerance is not None and self.figures is not None and self.figures.psnr >= tolerance
+        return self.verdict == "EXACT" or (self.verdict == "DIFFERENT" and near)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What a run left behind."""
+
+    pictures: Mapping[str, Path]
+    """By id."""
+    failed: Mapping[str, str]
+    """Why, by id."""
+    stopped: bool = False
+
+
+def asked_again(
+    found: Iterable[Original | Unreadable], confs: Confs, changes: Mapping[str, Any]
+) -> list[Again | Answer]:
+    """Return for each file the job by which it is made again, or the answer that it cannot be.
+
+    Args:
+        found: What the files hold.
+        confs: The options of conf/, among whose models the weights are looked for.
+        changes: Checked fields to be otherwise than recorded; `model` is the name of an option.
+
+    Raises:
+        UsageError: the changed model is not here.
+    """
+    asking = _Asking(confs, changes)
+    again: list[Again | Answer] = []
+    for each in found:
+        try:
+            again.append(asking.of(each))
+        except (StoreError, UsageError) as error:
+            again.append(Answer(file=each.file, verdict="IMPOSSIBLE", note=error.message))
+    return again
+
+
+class _Asking:
+    """Originals become jobs; what they have in common is looked for once."""
+
+    def __init__(self, confs: Confs, changes: Mapping[str, Any]) -> None:
+        self._weights = Weights(confs)
+        self._model = confs.resolve(changes["model"]) if "model" in changes else None
+        self._changes = {name: value for name, value in changes.items() if name != "model"}
+        self._sizes: dict[str, int] = {}
+
+    def of(self, found: Original | Unreadable) -> Again:
+        """Return the job of what was found; StoreError or UsageError: there is none, or it cannot be rendered."""
+        if isinstance(found, Unreadable):
+            raise StoreError(found.reason)
+        record = found.record
+        model = self._model or self._weights.of(record)
+        if self._changes or self._model:
+            record = {**record, "recipe": {**record["recipe"], **self._changes, "model": model.digest}}
+        job = job_of(record, model)
+        FAMILIES[model.family].check(job.canvas, job.sampling)
+        if self._sizes.setdefault(job.id, found.size) != found.size:
+            other = self._sizes[job.id]
+            raise StoreError(f"the same job is asked for in a batch of {other} too; reproduce this one by itself")
+        return Again(original=found, job=job)
+
+
+def plan_of(again: Iterable[Again]) -> Plan:
+    """Plan everything anew: each model is loaded once, and each batch is as large as it was."""
+    cells: dict[str, Cell] = {}
+    sizes: dict[str, int] = {}
+    for each in again:
+        if each.job.id not in cells:
+            cells[each.job.id] = _cell(each)
+            sizes[each.job.id] = each.original.size
+    groups = tuple(_groups(in_order(list(cells.values()), "grouped"), sizes))
+    reasons = {cell.job.id: Reason.NEW for group in groups for batch in group.batches for cell in batch}
+    return Plan(groups=groups, reasons=reasons, done=(), stale=())
+
+
+def _cell(each: Again) -> Cell:
+    name, note = (each.original.record.get(key) for key in ("name", "note"))
+    return Cell(
+        coordinates=Coordinates((), ()),
+        job=each.job,
+        name=name if isinstance(name, str) else None,
+        note=note if isinstance(note, str) else None,
+    )
+
+
+def _groups(ordered: Sequence[Cell], sizes: Mapping[str, int]) -> Iterator[Group]:
+    # Another precision means that the model is read again, another size does not.
+    for (model, _), run_ in groupby(ordered, key=lambda cell: (cell.job.model, cell.job.numerics.precision)):
+        members = list(run_)
+        for size in sorted({sizes[cell.job.id] for cell in members}, reverse=True):
+            equal = [cell for cell in members if sizes[cell.job.id] == size]
+            yield Group(model=model, batches=tuple(batches(equal, size)), size=size)
+
+
+def render(plan: Plan, directory: RunDirectory, settings: Settings, listen: Listener) -> Rendered:
+    """Render `plan` into `directory`, which holds nothing yet, as any run would.
+
+    Raises:
+        TryLater: the disk is full.
+        StoreError: the directory cannot be written.
+    """
+    work = Work(
+        runtime=settings.runtime,
+        stem=lambda cell: file_stem(cell, ()),
+        compression=settings.output.compression,
+    )
+    stopped = False
+    with hold(directory) as held:
+        held.save(manifest=None, settings=settings.save(), plan={"jobs": list(plan.reasons)})
+        try:
+            run(plan, held, work, listen)
+        except Interrupted:
+            stopped = True
+    past = history(directory)
+    pictures = {id_: done.picture for id_, done in past.done.items() if not done.missing}
+    return Rendered(pictures=pictures, failed=past.failed, stopped=stopped)
+
+
+def answer(each: Again, rendered: Rendered) -> Answer:
+    """Compare an original with what was rendered of it."""
+    original, id_ = each.original, each.job.id
+    path = rendered.pictures.get(id_)
+    if path is None:
+        reason = rendered.failed.get(id_, "not rendered: the run was stopped")
+        return Answer(file=original.file, verdict="IMPOSSIBLE", id=id_, note=reason)
+    new = open_picture(path)
+    same = pixel_sha256(new.pixels) == original.promised
+    exact = same and original.seen in (None, original.promised)
+    old = None if exact or original.seen is None else open_picture(original.file).pixels
+    apart = None if old is None else figures(old, new.pixels)
+    return Answer(
+        file=original.file,
+        verdict="EXACT" if exact else "DIFFERENT",
+        id=id_,
+        picture=path,
+        figures=apart,
+        differences=differences(original.record, read(new.record, str(path))),
+        note="; ".join(_notes(original, same=same, resized=old is not None and apart is None)),
+    )
+
+
+def _notes(original: Original, *, same: bool, resized: bool) -> Iterator[str]:
+    if original.seen is None and not same:
+        yield "the record alone was given, so there are no pixels to compare with"
+    elif original.seen not in (None, original.promised):
+        made = "is made again exactly" if same else "is not made again either"
+        yield f"the file was altered: its pixels are not those that its record is of; what the record is of {made}"
+    if resized:
+        yield "the sizes differ"

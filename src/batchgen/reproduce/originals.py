@@ -1,0 +1,92 @@
+"""What is to be made again, with what it says of itself: pictures, records, and whole run directories."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchgen.errors import StoreError, UsageError
+from batchgen.store.history import history
+from batchgen.store.images import open_picture, pixel_sha256
+from batchgen.store.layout import RunDirectory
+from batchgen.store.record import Record, read
+
+MOST_IN_A_BATCH = 1024
+"""As many as `runtime.batch` allows. A stranger's record may claim any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A picture, or the record of one, that can be understood."""
+
+    file: Path
+    """What a person named, or what was found in the run directory."""
+    record: Record
+    size: int
+    """Pictures that went through the denoiser with it, itself included."""
+    promised: str
+    """The SHA-256 of the pixels that the record is of."""
+    seen: str | None
+    """That of the pixels in `file`; None where it is a record alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file from which nothing can be made again."""
+
+    file: Path
+    reason: str
+
+
+def originals(places: Iterable[Path]) -> Iterator[Original | Unreadable]:
+    """Yield what pictures (`.png`), records and run directories hold; every picture is decoded whole.
+
+    Raises:
+        UsageError: there is no such file, or a folder is no run directory.
+    """
+    for place in places:
+        for file in _files(place):
+            try:
+                yield _read(file)
+            except (StoreError, OSError) as error:
+                yield Unreadable(file=file, reason=error.message if isinstance(error, StoreError) else str(error))
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    directory = RunDirectory(place)
+    if not place.exists():
+        raise UsageError("no such file", where=str(place))
+    if not directory.pictures.is_dir():
+        raise UsageError("no run directory: it has no pictures/", where=str(place))
+    pictures = sorted(directory.pictures.glob("*.png"))
+    # Of a picture that is gone its record may still tell what its pixels were.
+    done = history(directory).done.values()
+    there = {each.picture for each in done if not each.missing}
+    gone = (each for each in done if each.missing and (each.picture in there or not each.picture.exists()))
+    return pictures + [directory.record(each.id) for each in gone]
+
+
+def _read(file: Path) -> Original:
+    seen = None
+    if file.suffix.lower() == ".png":
+        picture = open_picture(file)
+        if not picture.record:
+            raise StoreError("has no record of batchgen inside", where=str(file))
+        text: str | bytes = picture.record
+        seen = pixel_sha256(picture.pixels)
+    else:
+        text = file.read_bytes()
+    record = read(text, str(file))
+    promised, size = _within(record, "output", "pixel_sha256"), _within(record, "execution", "batch_size")
+    if not isinstance(promised, str):
+        raise StoreError("the record does not say the hash of its pixels", where=str(file))
+    if type(size) is not int or not 1 <= size <= MOST_IN_A_BATCH:
+        raise StoreError(f"the record says no batch size from 1 to {MOST_IN_A_BATCH}", where=str(file))
+    return Original(file=file, record=record, size=size, promised=promised, seen=seen)
+
+
+def _within(record: Record, part: str, key: str) -> Any:
+    found = record.get(part)
+    return found.get(key) if isinstance(found, dict) else None

@@ -1,0 +1,156 @@
+"""Everything in a run directory, looked at again: what is torn, missing, altered or unknown. Nothing is changed.
+
+No lock is taken, so it can be asked at any time; beside a run at work, what is just being published may be unknown.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from batchgen.errors import StoreError
+from batchgen.store import journal
+from batchgen.store.history import Done, told
+from batchgen.store.images import open_picture, pixel_sha256, record_in
+from batchgen.store.layout import RunDirectory
+from batchgen.store.record import read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is not as it was left."""
+
+    kind: Literal["torn", "missing", "altered", "unknown"]
+    file: Path
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was looked at, and what is wrong with it."""
+
+    pictures: int
+    """That the journal tells of."""
+    findings: tuple[Finding, ...]
+
+
+def verify(directory: RunDirectory) -> Verified:
+    """Hash and decode all pictures of `directory`, and hold journal, records and pictures against each other.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    # Names before the journal: what a run publishes in between is in the journal, and not unknown.
+    pictures, records = _names(directory.pictures), _names(directory.records)
+    reading = journal.read(directory.journal)
+    done = told(directory, reading.entries).done
+    owners = {each.picture: each for each in done.values() if not each.missing}
+    findings = [
+        *_of_journal(directory, reading, any_pictures=bool(pictures)),
+        *_of_plan(directory),
+        *(finding for each in done.values() for finding in _of_one(directory, each, owners)),
+        *_strangers(pictures, done),
+        *_lone_records(directory, records, done),
+    ]
+    return Verified(pictures=len(done), findings=tuple(findings))
+
+
+def _names(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _of_journal(directory: RunDirectory, reading: journal.Reading, *, any_pictures: bool) -> Iterator[Finding]:
+    if reading.bad:
+        what = (
+            f"line {len(reading.entries) + 1} is not as it was written; it and what follows, {reading.bad} bytes, count"
+        )
+        yield Finding(kind="torn", file=directory.journal, what=f"{what} for nothing")
+    elif any_pictures and not directory.journal.exists():
+        yield Finding(kind="missing", file=directory.journal, what="the journal is gone; the next run writes it anew")
+
+
+def _of_plan(directory: RunDirectory) -> Iterator[Finding]:
+    try:
+        json.loads(directory.plan.read_bytes())
+    except FileNotFoundError:
+        yield Finding(
+            kind="missing", file=directory.plan, what="what was asked for is gone; the next run writes it anew"
+        )
+    except ValueError:
+        yield Finding(kind="torn", file=directory.plan, what="is not JSON")
+
+
+def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) -> Iterator[Finding]:
+    """Look at one picture, unless its name was given to another one after it had gone."""
+    owner = owners.get(each.picture, each)
+    if owner is not each:
+        what = f"the picture of {each.id[:12]} is gone; its name stands for {owner.id[:12]} now"
+        yield Finding(kind="missing", file=each.picture, what=what)
+    elif each.picture.is_symlink():
+        yield Finding(kind="altered", file=each.picture, what="is a link and not the file that was published")
+    else:
+        yield from _of_picture(directory, each)
+
+
+def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
+    file = done.picture
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        yield Finding(kind="missing", file=file, what=f"the picture cannot be read: {error.strerror}")
+        return
+    whole = hashlib.sha256(data).hexdigest() == done.file_sha256
+    try:
+        picture = open_picture(file)
+        record = read(picture.record, str(file))
+    except (StoreError, OSError) as error:
+        what = error.message if isinstance(error, StoreError) else str(error)
+        yield Finding(kind="torn" if len(data) < done.bytes else "altered", file=file, what=what)
+        return
+    pixels = pixel_sha256(picture.pixels)
+    output = record.get("output")
+    if record["id"] != done.id:
+        yield Finding(kind="altered", file=file, what="is another picture than the one that was published")
+    elif not isinstance(output, dict) or not pixels == output.get("pixel_sha256") == done.pixel_sha256:
+        yield Finding(kind="altered", file=file, what="its pixels are not those that its record and the journal are of")
+    elif not whole:
+        yield Finding(
+            kind="altered", file=file, what="its bytes are others than were published; its pixels are the same"
+        )
+    yield from _of_record(directory.record(done.id), picture.record)
+
+
+def _of_record(file: Path, embedded: str) -> Iterator[Finding]:
+    try:
+        same = file.read_bytes() == embedded.encode()
+    except OSError as error:
+        yield Finding(kind="missing", file=file, what=f"the record cannot be read: {error.strerror}")
+        return
+    if not same:
+        yield Finding(kind="altered", file=file, what="is not the record that its picture holds")
+
+
+def _strangers(files: list[Path], done: Mapping[str, Done]) -> Iterator[Finding]:
+    known = {each.picture for each in done.values()}
+    for file in files:
+        if file not in known:
+            yield Finding(kind="unknown", file=file, what=_said_of_stranger(file, done))
+
+
+def _said_of_stranger(file: Path, done: Mapping[str, Done]) -> str:
+    try:
+        twin = done.get(record_in(file)["id"])
+    except (StoreError, OSError):
+        return "no picture that batchgen made"
+    if twin is None:
+        return "a picture of batchgen that the journal does not tell of; the next run looks at it"
+    return f"another picture of the same job as {twin.picture.name}"
+
+
+def _lone_records(directory: RunDirectory, files: list[Path], done: Mapping[str, Done]) -> Iterator[Finding]:
+    known = {directory.record(id_) for id_ in done}
+    for file in files:
+        if file not in known:
+            yield Finding(kind="unknown", file=file, what="belongs to no picture")

@@ -1,0 +1,93 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from batchgen.errors import Interrupted
+from batchgen.events import Ended, Failed, Started
+from batchgen.run.account import Account, Failure
+from batchgen.store.held import hold
+
+STARTED = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
+
+
+def account(heard=None):
+    heard = [] if heard is None else heard
+    return Account(started=STARTED, name_of=lambda id_: f"heron_{id_}", show=heard.append)
+
+
+def interrupted(found, directory, words):
+    """A run in `directory` that somebody stops."""
+    with hold(directory), found.kept(directory):
+        told(found, directory)
+        raise Interrupted(words)
+
+
+def told(found, directory, *, failed=1, left=2):
+    found(Started(directory=directory.root, asked=10, done=4))
+    for number in range(failed):
+        found(Failed(id=f"job{number}", reason="it hung"))
+    found(Ended(made=6 - failed - left, failed=failed, left=left, seconds=12.34))
+
+
+def summary(directory):
+    return json.loads(directory.summary.read_text(encoding="utf-8"))
+
+
+def test_the_summary_says_what_was_made_what_failed_and_why_and_what_is_left(directory):
+    found = account()
+
+    with hold(directory), found.kept(directory):
+        told(found, directory)
+        found.sheets = [directory.sheets / "heron.png"]
+
+    assert summary(directory) == {
+        "ended": "stopped at its time",
+        "started": "2026-11-21T23:00:00+00:00",
+        "seconds": 12.3,
+        "asked": 10,
+        "there_before": 4,
+        "made": 3,
+        "failed": [{"id": "job0", "name": "heron_job0", "reason": "it hung"}],
+        "left": 2,
+        "pictures": "pictures",
+        "sheets": ["sheets/heron.png"],
+    }
+    assert not list(directory.tmp.iterdir())
+
+
+@pytest.mark.parametrize(("failed", "ended"), [(0, "complete"), (1, "some are missing")])
+def test_it_says_whether_all_is_there(directory, failed, ended):
+    found = account()
+
+    with hold(directory), found.kept(directory):
+        told(found, directory, failed=failed, left=0)
+
+    assert summary(directory)["ended"] == ended
+
+
+def test_a_run_that_was_interrupted_has_one_too(directory):
+    found = account()
+
+    with pytest.raises(Interrupted):
+        interrupted(found, directory, "stopped with 2 pictures left")
+
+    assert summary(directory)["ended"] == "stopped with 2 pictures left"
+    assert summary(directory)["made"] == 3
+
+
+def test_where_it_cannot_be_written_the_first_trouble_is_told_of(directory):
+    directory.summary.mkdir(parents=True)
+
+    with pytest.raises(Interrupted, match="the first"):
+        interrupted(account(), directory, "the first")
+
+
+def test_every_event_is_passed_on(directory):
+    heard = []
+    found = account(heard)
+
+    told(found, directory)
+
+    assert [type(event).__name__ for event in heard] == ["Started", "Failed", "Ended"]
+    assert found.failures == [Failure(id="job0", name="heron_job0", reason="it hung")]

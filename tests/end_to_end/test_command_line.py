@@ -176,3 +176,17 @@ def test_a_picture_keeps_the_name_it_was_first_given(person):
 
     assert first in person.pictures("outputs/adhoc")
     assert len(person.pictures("outputs/adhoc")) == 2
+
+
+def test_a_device_that_is_not_there_is_said_in_one_line_and_not_tried_again(person):
+    import torch
+
+    if torch.cuda.is_available():
+        return
+
+    said = person.types("run", "--prompt", "a red circle", "runtime=cuda")
+
+    assert said.code == 1
+    assert "runtime.device cuda" in said.out
+    assert "tried" not in said.out + said.err
+    assert "EngineError" not in said.out + said.err

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Say what run would do, and why; render nothing.")
 @asking
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="As for `run`: at most N pictures.")
 @click.option("--jobs", "each", is_flag=True, help="A line for each picture to make, with its reason.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run directory, for programs.")
-def plan(request: Request, each: bool, as_json: bool) -> int:
+def plan(request: Request, limit: int | None, each: bool, as_json: bool) -> int:
     """Say what `batchgen run` would do with the same words, and why; render nothing.
 
     \b
@@ -29,7 +30,7 @@ def plan(request: Request, each: bool, as_json: bool) -> int:
     from batchgen.store.history import history
 
     for asked in ask(request):
-        made, _ = plan_of(asked, history(asked.directory).known)
+        made = plan_of(asked, history(asked.directory).known)[0].first(limit)
         if as_json:
             click.echo(json.dumps(_facts(asked, made), ensure_ascii=False, indent=2))
         else:

@@ -81,9 +81,10 @@ class Commands:
 class Worker:
     """A loaded model, and the threads that keep its pictures."""
 
-    def __init__(self, setup: SetUp, engine: Engine, replies: Replies) -> None:
+    def __init__(self, setup: SetUp, replies: Replies) -> None:
         """Work as `setup` says."""
-        self._engine = engine
+        self._runtime = setup.runtime
+        self._engine: Engine | None = None
         self._manifest = setup.manifest
         self._say = replies.say
         self._encoders = Encoders(setup.tmp, setup.compression, replies.say)
@@ -95,9 +96,11 @@ class Worker:
         begun = time.monotonic()
         try:
             self._close_session()
-            with importing():  # an engine imports what the model's family needs when it opens one
-                self._session = self._engine.open(command.model)
-            self._environment = _environment(self._engine)
+            with importing():  # torch with the engine, and what the model's family needs when one is opened
+                # Here, so that a device that is not there is an answer in one line, and no reason to try again.
+                engine = self._engine = self._engine or engine_of(self._runtime)
+                self._session = engine.open(command.model)
+            self._environment = _environment(engine)
         except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor goes on with the next group
             _log(error)
             self._say(Refused(number=0, ids=(), reason=_sentence(error), trouble="model"))
@@ -204,10 +207,9 @@ def engine_of(runtime: Runtime) -> Engine:
     """Return the engine that `runtime` names."""
     if runtime.engine == "fake":
         return FakeEngine()
-    with importing():
-        from batchgen.diffusion.engine import DiffusionEngine  # noqa: PLC0415 - torch loads only where a model is needed
+    from batchgen.diffusion.engine import DiffusionEngine  # noqa: PLC0415 - torch loads only where a model is needed
 
-        return DiffusionEngine(runtime)
+    return DiffusionEngine(runtime)
 
 
 @contextmanager
@@ -232,7 +234,7 @@ def main(arguments: Sequence[str]) -> None:
     commands = Commands(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)))
     setup = commands.next()
     if isinstance(setup, SetUp):
-        worker = Worker(setup, engine_of(setup.runtime), replies)
+        worker = Worker(setup, replies)
         _work(worker, commands)
         worker.close()
     sys.stderr.flush()

@@ -131,7 +131,7 @@ def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
     >>> [duration(x) for x in (0.4, 75, 3700, 200_000)]
-    ['0 s', '1 min 15 s', '1 h 2 min', '2 d 8 h']
+    ['0 s', '1 min 15 s', '1 h 1 min', '2 d 7 h']
     """
     whole = round(seconds)
     for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):

@@ -1,5 +1,9 @@
 """What several rooms' tests share."""
 
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -41,7 +45,7 @@ HOSTILE_PROMPTS = (
     "C:\\new\\table\\x41 \\n \\u0041",
     "a backslash at the end\\",
     "@file |pipe >fold",
-    "(word:1.3) [less] <lora:x:1> BREAK AND",
+    "(word:1.3) [less] <other:x:1> BREAK AND",
     "../../etc/passwd",
     "<script>alert('x')</script>",
     '<b onclick="x">&amp;&lt;</b>',
@@ -63,3 +67,34 @@ HOSTILE_PROMPTS = (
 def hostile_prompts() -> tuple[str, ...]:
     """Return prompts that must come through every layer as they are."""
     return HOSTILE_PROMPTS
+
+
+@dataclass(frozen=True)
+class NvidiaSmi:
+    """A program of that name that prints what a file holds."""
+
+    folder: Path
+
+    @property
+    def path(self) -> str:
+        """A PATH on which it comes first."""
+        return f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+
+    def says(self, *lines: str) -> None:
+        """Print this from now on: total and free MiB, degrees, name."""
+        fresh = self.folder / "fresh"
+        fresh.write_text("".join(f"{line}\n" for line in lines))
+        fresh.replace(self.folder / "answer")
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path):
+    """A machine with one GPU of 24 GiB, as far as `nvidia-smi` tells; it has to be put on PATH."""
+    folder = tmp_path / "driver"
+    folder.mkdir()
+    program = folder / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/asked"\nexec cat "{folder}/answer"\n')
+    program.chmod(0o755)
+    driver = NvidiaSmi(folder)
+    driver.says("24576, 20000, 43, NVIDIA GeForce RTX 4090")
+    return driver

@@ -107,6 +107,7 @@ def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> N
         "emphasis": "comfy",
         "clip_skip": 1,
         "rounding": "round",
+        "vae_tiling": "off",
         "precision": "auto",
     }
 

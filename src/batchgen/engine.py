@@ -35,6 +35,18 @@ class Runtime:
     stop_at: str | None = None
     """A time of day on this machine's clock, `07:30`: a run finishes the batch in hand then, and begins no other.
     It changes no picture, and is in no record."""
+    max_gpu_temperature: int | None = None
+    """Degrees Celsius. While the hottest GPU is hotter no batch is begun, until it is five degrees below. As above."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """A place among jobs that went through the denoiser together."""
+
+    ids: tuple[str, ...]
+    """Of all of them, copies included."""
+    index: int
+    """The place, from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +56,62 @@ class Rendered:
     pixels: Pixels
     facts: Mapping[str, Any]
     """JSON values: `denoiser_evaluations`, `steps_taken`, `device`, `dtype`, `prompt_tokens`, `sigmas`, ..."""
+    together: Together | None = None
+    """With whom it was denoised, and maybe in an earlier try; None: with those that it was rendered with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latent:
+    """What the denoiser made of a job: nearly all of the work, and not yet a picture."""
+
+    values: NDArray[np.float32]
+    """Shape (channels, height, width)."""
+    facts: Mapping[str, Any]
+    """JSON values: what the record of the picture has to say about the denoising."""
+    together: Together
+
+
+class Latents(Protocol):
+    """Where latents are kept until their pictures are safe: what failed after the denoiser runs no denoiser again."""
+
+    def find(self, job: Job, shape: Sequence[int]) -> Latent | None:
+        """Return the latent of `job`, if a whole one of this shape is kept."""
+        ...
+
+    def keep(self, job: Job, latent: Latent) -> None:
+        """Keep the latent of `job` if that is worth it and can be done; it never fails."""
+        ...
+
+
+class Forgetful:
+    """Keeps no latents."""
+
+    def find(self, job: Job, shape: Sequence[int]) -> None:
+        """Find nothing."""
+
+    def keep(self, job: Job, latent: Latent) -> None:
+        """Keep nothing."""
+
+
+FORGETFUL = Forgetful()
 
 
 class Session(Protocol):
     """A loaded model."""
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
+    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
         """Return one picture per job, in order; the jobs share `batch_key`.
 
         The pixels of a job do not depend on which jobs are its neighbours, only (in the last bits) on their number.
+        Jobs whose latents are kept are only decoded, and the others go through the denoiser among themselves.
 
         Raises:
             EngineError: out of memory, or the decoded picture is not finite.
         """
+        ...
+
+    def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
+        """Take one step with `jobs`, decode at full size, and throw it away; raises what `render` would."""
         ...
 
     def close(self) -> None:

@@ -32,10 +32,34 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """Other adapters than before are laid beside the model's weights, or none any more."""
+
+    adapters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """The largest batch of a model has taken a step and was decoded, all of it for nothing but to know."""
+
+    model: str
+    together: int
+    """Pictures in the batch."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
     """The batch in hand has taken this many steps."""
 
     step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """No batch may begin now; said again and again until one does."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +95,9 @@ class Ended:
     failed: int
     left: int
     seconds: float
+    interrupted: bool = False
+    """Somebody asked it to stop before all was made."""
 
 
-Event = Started | Loading | Loaded | Stepped | Finished | Failed | SheetWritten | Ended
+Event = Started | Loading | Loaded | Attached | Rehearsed | Stepped | Paused | Finished | Failed | SheetWritten | Ended
 Listener = Callable[[Event], None]

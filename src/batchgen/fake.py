@@ -9,6 +9,7 @@ would hide it. What goes wrong is asked for in `BATCHGEN_FAKE_FAULTS`, because t
 in the folder `state` across processes (left out: always).
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -20,13 +21,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from batchgen.engine import OnStep, Pixels, Rendered
+from batchgen.engine import FORGETFUL, Latents, OnStep, Pixels, Rendered
 from batchgen.errors import DeviceLost, EngineError, ModelError, NotFinite, OutOfMemory
 from batchgen.job import Job, Model
 
 FAULTS = "BATCHGEN_FAKE_FAULTS"
 """The environment variable with the faults."""
 
+_HANGS = ("hang", "hang_deaf", "hang_native")
 _ID_BYTES = 32
 _TILE = 8
 
@@ -37,12 +39,13 @@ class Fault:
 
     do: Literal[
         "signal", "exit", "sleep", "out_of_memory", "error", "not_finite", "device", "crash", "open",
-        "wrong_size", "too_few", "single_colour", "no_json", "hang", "hang_deaf",
+        "wrong_size", "too_few", "single_colour", "no_json", "hang", "hang_deaf", "hang_native",
     ]  # fmt: skip
     """Die by the signal `value`; exit with the status `value`; sleep `value` milliseconds at every step; run out of
     memory with more than `value` pictures in a batch; raise what an engine raises, or (`crash`) what it should not;
     fail to open a model; return pictures of a wrong size, too few of them, of one colour, or facts that are no JSON;
-    do nothing any more after `value` steps, and (`hang_deaf`) do not end on request either."""
+    do nothing any more after `value` steps, and (`hang_deaf`) do not end on request either, or (`hang_native`) as code
+    does that keeps Python's lock."""
     seed: int | None = None
     value: int = 0
     times: int = 0
@@ -115,8 +118,9 @@ class FakeSession:
         self._faults = faults
         self._closed = closed
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
-        """Return one picture a job; raises what the faults ask for."""
+    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
+        """Return one picture a job, from no latents; raises what the faults ask for."""
+        del latents
         self._end(jobs)
         self._raise(jobs)
         nap = self._faults.now("sleep", jobs=jobs)
@@ -127,6 +131,12 @@ class FakeSession:
         self._hang(jobs, jobs[0].sampling.steps)
         kept = jobs[1:] if self._faults.now("too_few", jobs=jobs) else jobs
         return [self._rendered(job) for job in kept]
+
+    def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
+        """Take one step; raises what the faults ask for."""
+        self._end(jobs)
+        self._raise(jobs)
+        on_step(1)
 
     def close(self) -> None:
         """Count it."""
@@ -143,13 +153,15 @@ class FakeSession:
         return Rendered(pixels=pixels, facts=facts)
 
     def _hang(self, jobs: Sequence[Job], steps: int) -> None:
-        if not any(each.do in ("hang", "hang_deaf") and each.value == steps for each in self._faults.faults):
+        if not any(each.do in _HANGS and each.value == steps for each in self._faults.faults):
             return
-        fault = self._faults.now("hang", "hang_deaf", jobs=jobs)
+        fault = self._faults.now(*_HANGS, jobs=jobs)
         if fault is None:
             return
         if fault.do == "hang_deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if fault.do == "hang_native":
+            ctypes.PyDLL(None).pause()
         while True:
             time.sleep(3600)
 

@@ -11,13 +11,16 @@ of equal `Text` are encoded once, jobs of equal `Sampling` and `Canvas` go throu
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+UPSCALER: Final = "upscaler"
+"""The family of models that make pictures larger, and denoise nothing."""
 
 MAX_SEED = 2**64 - 1
 """torch takes seeds up to here; -1 would be this very number, so it is refused instead."""
@@ -38,6 +41,40 @@ class Model:
 
     path: str = field(compare=False)
     """Where it is on this machine: a diffusers folder or a single `.safetensors` file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that a job uses beside its model: an adapter, an autoencoder, an embedding, a picture."""
+
+    digest: str
+    """SHA-256 of what is in it. This alone is in the id."""
+
+    name: str = field(default="", compare=False)
+    """What the person calls it."""
+
+    path: str = field(default="", compare=False)
+    """Where it is on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """A low-rank adapter (arXiv:2106.09685) at work; laid beside the weights, never into them."""
+
+    file: File
+    scale: float = 1.0
+    """How much of it the denoiser gets; 0 is nothing, negative values take away."""
+    clip_scale: float = 1.0
+    """How much of it the text encoders get."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What another job makes, where this one begins."""
+
+    job: "Job"
+    path: str = field(default="", compare=False)
+    """Its picture, once it is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +125,11 @@ class Sampling:
     """FLUX.1-dev: a number that is fed to the model. It is no second pass, and not `guidance_scale`."""
 
 
+def _switch(value: object) -> object:
+    """Return what a person wrote: to YAML, `on` and `off` are true and false."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numerics:
     """Choices of arithmetic that change pixels and that a person makes."""
@@ -97,6 +139,55 @@ class Numerics:
 
     rounding: Literal["round", "truncate"] = "round"
     """How 0..1 becomes 0..255. ComfyUI truncates; diffusers and batchgen round."""
+
+    vae_tiling: Annotated[Literal["off", "on_oom", "on"], BeforeValidator(_switch)] = "off"
+    """Whether the autoencoder decodes in overlapping tiles: never, where the whole does not fit into memory, always.
+    Tiles need less memory, and change pixels a little; the record says where they were used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How a job begins with a picture. None of it has a meaning without `init_image`."""
+
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How far back to noise, as ComfyUI's `denoise`: `steps` steps are taken, the last ones of steps/strength."""
+
+    resize: Literal["crop", "stretch", "pad"] = "crop"
+    """How a picture of another size is brought to the canvas: cut to its proportions, distorted, or edged with grey."""
+
+    resize_filter: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "lanczos"
+    """How pixels are interpolated then."""
+
+    mask_alpha: bool = False
+    """The mask is where the picture itself is transparent."""
+
+    mask_grow: Annotated[int, Field(ge=0, le=512)] = 0
+    """Pixels by which the mask is extended to all sides."""
+
+    mask_blur: Annotated[int, Field(ge=0, le=512)] = 0
+    """Radius in pixels over which what is painted fades into the picture."""
+
+    mask_padding: Annotated[int, Field(ge=0, le=4096)] | None = None
+    """Render only the mask's surroundings, this many pixels to each side, at the canvas's size; None renders it all."""
+
+    mask_content: Literal["original", "neutral"] = "original"
+    """What the masked part is when the denoiser begins: the picture, or grey (as ComfyUI's VAEEncodeForInpaint)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """Where the noise of a seed comes from."""
+
+    noise: Literal["cpu", "nv"] = "cpu"
+    """torch's generator on the CPU, as ComfyUI and diffusers have it; or what a CUDA device draws, as A1111 does
+    (Philox, Salmon et al., SC 2011), computed on the CPU."""
+
+    noise_index: Annotated[int, Field(ge=0, le=4095)] = 0
+    """Which row of the noise of a seed: the picture's place in a batch of ComfyUI, which has one seed for all."""
+
+
+UNSAMPLED = Sampling(sampler="none", schedule="none", steps=0, guidance_scale=0.0)
+"""Of jobs that denoise nothing: their model only makes a picture larger."""
 
 
 def recipe_id(recipe: Mapping[str, Any]) -> str:
@@ -115,20 +206,56 @@ class Job:
     sampling: Sampling
     seed: int
     numerics: Numerics = Numerics()
+    start: Start = Start()
+    noise: Noise = Noise()
+    init_image: File | Stage | None = None
+    """The picture to begin with, instead of noise alone."""
+    mask_image: File | Stage | None = None
+    """White where the picture is to be painted anew, black where it stays."""
+    loras: tuple[Lora, ...] = ()
+    """In the order in which they are laid beside the weights."""
+    vae: File | None = None
+    """An autoencoder in place of the model's own."""
+    embeddings: tuple[File, ...] = ()
+    """Textual inversions (arXiv:2208.01618) that the prompts name, sorted by name."""
 
     @cached_property
     def recipe(self) -> Mapping[str, Any]:
-        """The fields by name, the model by digest, fields at their neutral value left out.
+        """The fields by name, weights and pictures by digest, fields at their neutral value left out.
 
-        Leaving them out is what lets a later version add a field without changing any id.
+        Leaving them out is what lets a later version add a field without changing any id. What another job makes stands
+        there as that job's recipe, so that a recipe needs nothing beside itself but the files it names.
         """
         found: dict[str, Any] = {"model": self.model.digest, "seed": self.seed}
-        for part in (self.text, self.canvas, self.sampling, self.numerics):
+        denoising = () if self.unsampled else (self.text, self.sampling)
+        for part in (*denoising, self.canvas, self.numerics, self.start, self.noise):
             for each in fields(part):
                 value = getattr(part, each.name)
                 if value != each.default:
                     found[each.name] = value
-        return MappingProxyType(found)
+        return MappingProxyType(found | {name: each for name in THINGS if (each := _plain(getattr(self, name)))})
+
+    @property
+    def unsampled(self) -> bool:
+        """Whether nothing is denoised: the model only makes `init_image` larger."""
+        return self.sampling == UNSAMPLED
+
+    @property
+    def stages(self) -> tuple["Job", ...]:
+        """The jobs whose pictures this one needs."""
+        return tuple(each.job for each in (self.init_image, self.mask_image) if isinstance(each, Stage))
+
+    @property
+    def first(self) -> "Job":
+        """The job with which it all began: itself, if it begins with noise or with a file."""
+        return self.init_image.job.first if isinstance(self.init_image, Stage) else self
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Every file it uses beside its model, those of its stages not among them."""
+        sources = (self.init_image, self.mask_image, self.vae)
+        found = (*sources, *(each.file for each in self.loras), *self.embeddings)
+        return tuple(each for each in found if isinstance(each, File))
 
     @cached_property
     def id(self) -> str:
@@ -136,13 +263,34 @@ class Job:
         return recipe_id(self.recipe)
 
     @property
-    def batch_key(self) -> tuple[Model, Canvas, Sampling, Numerics]:
+    def batch_key(self) -> Hashable:
         """Jobs with equal keys may go through the denoiser in one forward pass."""
-        return (self.model, self.canvas, self.sampling, self.numerics)
+        begins = (self.init_image is None, self.mask_image is None)
+        shared = (self.model, self.loras, self.vae, self.embeddings)
+        return (*shared, self.canvas, self.sampling, self.numerics, self.start, *begins)
+
+
+THINGS: Final = ("init_image", "mask_image", "loras", "vae", "embeddings")
+"""The fields that name files."""
+
+
+def _plain(thing: Any) -> Any:
+    """Return what stands for files in a recipe: JSON values without a name or path."""
+    match thing:
+        case File(digest=digest):
+            return {"sha256": digest}
+        case Lora(file=File(digest=digest), scale=scale, clip_scale=clip_scale):
+            return {"sha256": digest, "scale": scale, "clip_scale": clip_scale}
+        case Stage(job=job):
+            return {"recipe": dict(job.recipe)}
+        case tuple():
+            return [_plain(each) for each in thing]
+        case _:
+            return None
 
 
 PARTS: Mapping[str, type[Any]] = MappingProxyType(
-    {"text": Text, "canvas": Canvas, "sampling": Sampling, "numerics": Numerics}
+    {"text": Text, "canvas": Canvas, "sampling": Sampling, "numerics": Numerics, "start": Start, "noise": Noise}
 )
 """The nested parts of a job by the name of its attribute."""
 
@@ -183,12 +331,15 @@ def make_job(model: Model, values: Mapping[str, Any]) -> Job:
     Raises:
         TypeError: a field without a neutral value is not among `values`, or a name is no field.
     """
-    unknown = values.keys() - FIELDS.keys()
+    unknown = values.keys() - FIELDS.keys() - {*THINGS}
     if unknown:
         message = f"not fields of a recipe: {', '.join(sorted(unknown))}"
         raise TypeError(message)
     parts = {
         name: part(**{each.name: values[each.name] for each in fields(part) if each.name in values})
         for name, part in PARTS.items()
+        if model.family != UPSCALER or name not in ("text", "sampling")
     }
-    return Job(model=model, seed=values["seed"], **parts)
+    if model.family == UPSCALER:
+        parts |= {"text": Text(prompt=""), "sampling": UNSAMPLED}
+    return Job(model=model, seed=values["seed"], **parts, **{name: values[name] for name in THINGS if name in values})

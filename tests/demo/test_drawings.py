@@ -10,12 +10,17 @@ from batchgen.demo.drawings import (
     COLOURS,
     CONTOURS,
     REACH,
+    RIMS,
+    STRIPES,
     combinations,
     draw,
+    dressed,
     held_out,
     one_shape,
+    rim_colour,
     sample_one,
     stream,
+    stripe_colour,
 )
 
 
@@ -107,3 +112,55 @@ def test_one_shape_scenes_have_one_figure():
     rng = Random("one")
 
     assert all(len(sample_one(rng, "any").figures) == 1 for _ in range(100))
+
+
+def test_stripes_and_rims_differ_from_what_they_lie_on():
+    for colour in COLOURS:
+        for background in COLOURS:
+            assert stripe_colour(colour, background) not in {colour, background}
+            assert rim_colour(colour, background) not in {colour, background}
+
+
+def test_stripes_and_rims_share_no_colour():
+    assert not set(STRIPES) & set(RIMS)
+
+
+def test_a_dressed_scene_keeps_what_its_caption_says():
+    for scene in islice(stream("dressed"), 50):
+        both = dressed(scene, frozenset({"striped", "outlined"}))
+
+        assert plain_caption(both) == plain_caption(scene)
+        assert len(both.figures) == len(scene.figures)
+
+
+def test_stripes_lie_inside_the_shape_and_a_rim_around_it():
+    scene = one_shape(Random("dress"), ("red", "square", "blue"))
+
+    flat, striped, outlined = (draw(dressed(scene, frozenset(styles))) for styles in ((), ("striped",), ("outlined",)))
+
+    def count(picture, colour):
+        return sum(picture.getpixel((x, y)) == colour for x in range(CANVAS) for y in range(CANVAS))
+
+    assert count(striped, COLOURS["white"]) > 100
+    assert count(outlined, COLOURS["black"]) > 100
+    assert count(striped, scene.background_rgb) == count(flat, scene.background_rgb)
+    assert count(outlined, scene.background_rgb) < count(flat, scene.background_rgb)
+
+
+def test_a_rim_leaves_the_edge_of_the_picture_to_the_background():
+    rng = Random("rim")
+    for _ in range(100):
+        scene = dressed(sample_one(rng, "any"), frozenset({"outlined"}))
+        picture = draw(scene)
+        edge = [picture.getpixel(place) for k in range(CANVAS) for place in ((k, 0), (0, k))]
+
+        assert edge.count(scene.background_rgb) >= 0.9 * len(edge)  # a rim's round corner may just touch it
+
+
+def test_an_enlarged_drawing_made_smaller_is_the_drawing():
+    for scene in islice(stream("enlarged"), 10):
+        large, small = draw(scene, 2), draw(scene)
+        differences = [abs(a - b) for a, b in zip(large.reduce(2).tobytes(), small.tobytes(), strict=True)]
+
+        assert large.size == (2 * CANVAS, 2 * CANVAS)
+        assert sum(differences) / len(differences) < 1

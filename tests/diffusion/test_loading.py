@@ -222,9 +222,9 @@ def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path, refusal):
     )
 
 
-def test_a_single_file_without_configurations_beside_it_says_what_is_missing(tmp_path, refusal):
+def test_a_single_file_that_is_no_checkpoint_says_what_is_missing(tmp_path, refusal):
     file = tmp_path / "model.safetensors"
     save_file({"x": torch.zeros(1)}, file)
-    assert "its configuration and tokenizer files are not here" in refusal(
+    assert "holds no whole unet: weights are missing, 'input_blocks.0.0.weight' for one" in refusal(
         Model(digest="0", family="sd15", name="x", path=str(file))
     )

@@ -143,7 +143,7 @@ def test_the_facts_count_the_calls_that_were_made(session, jobs, sampler, evalua
     for place, each in enumerate(rendered):
         assert each.facts["denoiser_evaluations"] == evaluations
         assert each.facts["steps_taken"] == 4
-        assert (each.facts["batch_index"], each.facts["batch_size"]) == (place, 2)
+        assert (each.together.index, each.facts["batch_size"]) == (place, 2)
 
 
 def test_the_facts_say_how_the_picture_was_made(session, tiny, job_for):
@@ -152,7 +152,6 @@ def test_the_facts_say_how_the_picture_was_made(session, tiny, job_for):
     assert facts.pop("seconds_denoise") > 0
     assert facts.pop("sigmas")[::3] == [pytest.approx(14.6146, rel=1e-4), 0.0]
     assert facts == {
-        "batch_index": 0,
         "batch_size": 1,
         "chunks": 1,
         "denoiser_evaluations": 3,
@@ -319,3 +318,131 @@ def test_an_error_of_the_listener_is_not_swallowed(session, jobs):
 
     with pytest.raises(KeyboardInterrupt):
         session().render(jobs(count=1), stop)
+
+
+class Shelf(dict):
+    """Keeps latents by id in memory, whatever their size."""
+
+    def find(self, job, shape):
+        latent = self.get(job.id)
+        return latent if latent and latent.values.shape == tuple(shape) else None
+
+    def keep(self, job, latent):
+        self[job.id] = latent
+
+
+@pytest.fixture
+def counted(session):
+    """Return a session, and the rows of each call of its denoiser."""
+
+    def of(family="sd15"):
+        here, rows = session(family), []
+        model = loaded(here)
+        net = model._transformer if family == "flux" else model._unet
+        net.register_forward_pre_hook(
+            lambda _, args, kwargs: rows.append((args[0] if args else kwargs["hidden_states"]).shape[0]),
+            with_kwargs=True,
+        )
+        return here, rows
+
+    return of
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_sde"])
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_a_job_whose_latent_is_kept_runs_no_denoiser_and_gives_the_same_picture_and_facts(
+    counted, jobs, family, sampler
+):
+    if family == "flux" and sampler != "euler":
+        pytest.skip("not for flow-matching models")
+    here, rows = counted(family)
+    batch, shelf = jobs(family, sampler=sampler, width=64), Shelf()
+    first = here.render(batch, quiet, shelf)
+    assert rows
+    assert shelf.keys() == {job.id for job in batch}
+
+    rows.clear()
+    again = here.render(batch, quiet, shelf)
+    assert rows == []
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+        assert dict(other.facts) == {**one.facts, "latent_kept": True}
+        assert other.together == one.together
+
+
+def test_what_is_said_of_a_kept_latent_is_of_the_batch_in_which_it_was_made(counted, jobs):
+    here, rows = counted()
+    batch, shelf = jobs(count=4), Shelf()
+    first = here.render(batch, quiet, shelf)
+    rows.clear()
+    (alone,) = here.render(batch[2:3], quiet, shelf)
+    assert rows == []
+    assert (alone.together.index, alone.together.ids) == (2, tuple(job.id for job in batch))
+    assert alone.facts["batch_size"] == 4
+    assert np.abs(alone.pixels.astype(int) - first[2].pixels).max() <= 1
+
+
+def test_jobs_without_a_kept_latent_go_through_the_denoiser_among_themselves(counted, jobs):
+    here, rows = counted()
+    batch, shelf = jobs(count=4, steps=2), Shelf()
+    here.render(batch[:1], quiet, shelf)
+    rows.clear()
+    rendered = here.render(batch, quiet, shelf)
+    assert rows == [6, 6]
+    assert [each.facts["batch_size"] for each in rendered] == [1, 3, 3, 3]
+    assert [each.together.index for each in rendered] == [0, 0, 1, 2]
+    assert rendered[3].together.ids == tuple(job.id for job in batch[1:])
+    assert ["latent_kept" in each.facts for each in rendered] == [True, False, False, False]
+
+
+def test_a_latent_of_another_precision_is_not_used(tiny, jobs):
+    shelf, batch = Shelf(), jobs(count=1)
+    half, full = (DiffusionEngine(Runtime(device="cpu", threads=1, precision=name)) for name in ("bf16", "fp32"))
+    half.open(tiny("sd15")).render(batch, quiet, shelf)
+    (rendered,) = full.open(tiny("sd15")).render(batch, quiet, shelf)
+    assert "latent_kept" not in rendered.facts
+    assert rendered.facts["dtype"] == shelf[batch[0].id].facts["dtype"] == "fp32"
+
+
+def test_latents_of_all_are_kept_before_the_first_is_decoded(counted, jobs):
+    here, rows = counted()
+    batch, shelf, failures = [*jobs(count=2), *jobs(count=1, prompt=LONG)], Shelf(), [True, True]
+
+    def fail(module, given):
+        if failures:
+            failures.pop()
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    wanted = pixels(here, batch)
+    loaded(here).decoder._vae.decoder.register_forward_pre_hook(fail)
+    with pytest.raises(OutOfMemory):
+        here.render(batch, quiet, shelf)
+    assert shelf.keys() == {job.id for job in batch}
+
+    rows.clear()
+    again = [each.pixels for each in here.render(batch, quiet, shelf)]
+    assert rows == []
+    assert all(np.array_equal(one, other) for one, other in zip(wanted, again, strict=True))
+
+
+def test_decoding_that_lacks_memory_once_is_tried_again_at_once_with_the_latents_at_hand(counted, jobs):
+    here, rows = counted()
+    batch, failures = jobs(count=2, steps=2), [True]
+
+    def fail(module, given):
+        if failures:
+            failures.pop()
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    wanted = pixels(here, batch)
+    rows.clear()
+    loaded(here).decoder._vae.decoder.register_forward_pre_hook(fail)
+    assert all(np.array_equal(one, other) for one, other in zip(wanted, pixels(here, batch), strict=True))
+    assert not failures
+    assert rows == [4, 4]
+
+
+@pytest.mark.parametrize(("tiling", "tiled"), [("off", False), ("on_oom", False), ("on", True)])
+def test_a_job_may_ask_for_tiles_and_its_facts_say_that_there_were_some(session, jobs, tiling, tiled):
+    (rendered,) = session().render(jobs(count=1, width=64, height=64, vae_tiling=tiling), quiet)
+    assert rendered.facts.get("vae_tiled", False) is tiled

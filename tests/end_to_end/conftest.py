@@ -28,11 +28,18 @@ class Person:
     folder: Path
 
     def types(self, *words: str, **environment: str) -> Said:
+        return self._runs("-m", "batchgen", *words, **environment)
+
+    def types_in(self, program: str, *words: str, **environment: str) -> Said:
+        """The same in a Python that runs `program`, which has to call the command line."""
+        return self._runs("-c", program, *words, **environment)
+
+    def _runs(self, *words: str, **environment: str) -> Said:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHGEN_", "HF_", "XDG_"))}
         clean |= {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache"), "HF_HUB_OFFLINE": "1"}
         clean |= {"OMP_NUM_THREADS": "1", "COLUMNS": "120", **environment}
         done = subprocess.run(
-            [sys.executable, "-m", "batchgen", *words],
+            [sys.executable, *words],
             cwd=self.folder,
             env=clean,
             capture_output=True,

@@ -61,7 +61,7 @@ def test_one_prompt_can_be_left_out_of_a_part_of_the_sweep(place):
         ("[{sampler: lms, steps: 5}]", ["no cell has sampler lms", "no cell has steps 5"]),
         ("[{steps: '>20'}]", ["no cell has steps >20"]),
         ("[{model: '!=small'}]", ["no cell has model !=small"]),
-        ("[{sampler: '!=eulr', steps: 4}]", ["no cell has sampler eulr"]),
+        ("[{sampler: '!=lms', steps: 4}]", ["no cell has sampler lms"]),
         ("[{sampler: '!=euler', steps: '!=4.0'}]", []),
         ("[{sampler: ddim, steps: '>12'}]", []),
     ],
@@ -86,3 +86,31 @@ def test_every_value_but_one_leaves_alone_what_the_axis_does_not_touch(place):
 def test_but_needs_a_word_behind_it(place):
     with pytest.raises(ManifestError, match=r"m\.yaml:4: exclude: nothing stands behind '!='"):
         place.sweep(SWEEP.format("[{sampler: '!= '}]"))
+
+
+@pytest.mark.parametrize(
+    ("exclude", "said"),
+    [
+        ("[{sampler: eulr}]", "unknown sampler 'eulr'; did you mean 'euler'?"),
+        ("[{sampler: '!=eulr', steps: 4}]", "unknown sampler 'eulr'; did you mean 'euler'?"),
+        ("[{sampler: Euler a}]", "here it is sampler: euler_ancestral"),
+        ("[{schedule: karas}]", "did you mean 'karras'?"),
+        ("[{model: smal}]", "did you mean 'small'?"),
+        ("[{steps: '=>12'}]", "steps: must be a valid integer, not '=>12'; comparisons are written '>12'"),
+        ("[{steps: '12+'}]", "not '12+'; comparisons are written '>12'"),
+        ("[{steps: 2.5}]", "steps: must be a valid integer"),
+        ("[{steps: 0}]", "steps: must be greater than or equal to 1"),
+        ("[{steps: '!=x'}]", "steps: must be a valid integer, not 'x'"),
+        ("[{sampler: '>12'}]", "sampler is no number to compare; name its values, or '!=VALUE'"),
+    ],
+)
+def test_a_value_that_a_field_can_never_have_is_an_error_that_says_what_is_right(place, exclude, said):
+    with pytest.raises(ManifestError, match=r"m\.yaml:4: exclude: [^\n]*$") as caught:
+        place.sweep(SWEEP.format(exclude))
+
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("written", ["'12'", "12.0", "'12.0'", "'>=12'"])
+def test_a_number_may_be_excluded_however_it_is_written(place, written):
+    assert ("euler", 12) not in left(place, f"[{{steps: {written}}}]")

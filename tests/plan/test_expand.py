@@ -391,6 +391,7 @@ WRONG = {
     "a variable in some options": (
         "prompts:\n- {template: '${c}'}\nbundles: {look: {a: {c: red}, b: {steps: 3}}}", 2, "some options",
     ),
+    "another spelling of a field": ("prompts: [x]\nsweep: {vae.tiling: [on]}", 2, "here it is 'vae_tiling'"),
     "a variable with a strange name": ("prompts: [x]\nsweep: {a b: [red]}", 2, "no name for a prompt variable"),
     "an unknown field of an entry": ("prompts:\n- {prompt: x, sed: 3}", 2, "did you mean 'seed'"),
     "a variable of a plain prompt": ("prompts:\n- {prompt: x, colour: red}", 2, "unknown field 'colour'"),

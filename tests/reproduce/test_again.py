@@ -195,7 +195,7 @@ class TestAnswers:
         (asked,) = asked_again([a.original(a.job())], a.confs({"toy": a.model()}), {})
 
         failed = answer(asked, Rendered(pictures={}, failed={a.job().id: "no memory"}))
-        stopped = answer(asked, Rendered(pictures={}, failed={}, stopped=True))
+        stopped = answer(asked, Rendered(pictures={}, failed={}, interrupted=True))
 
         assert (failed.verdict, failed.note) == ("IMPOSSIBLE", "no memory")
         assert "stopped" in stopped.note

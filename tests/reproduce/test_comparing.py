@@ -60,9 +60,17 @@ def test_every_field_that_differs_is_said_with_both_values_also_where_one_has_no
 
 def test_neighbours_places_and_times_are_no_differences_but_the_batch_size_is(a):
     then, now = a.record(a.job(), 2, seconds_denoise=1.0), a.record(a.job(), 3, seconds_denoise=2.0)
-    now["execution"].update(batch_index=1, attempt=2)
+    now["execution"].update(batch_index=1, attempt=2, latent_kept=True)
 
     assert [each.field for each in differences(then, now)] == ["execution.batch_size"]
+
+
+def test_tiles_of_the_autoencoder_are_a_difference(a):
+    then, now = a.record(a.job(vae_tiling="on_oom"), vae_tiled=True), a.record(a.job(vae_tiling="on_oom"))
+
+    assert [(each.field, each.then, each.now) for each in differences(then, now)] == [
+        ("execution.vae_tiled", True, None)
+    ]
 
 
 def test_a_strangers_record_without_parts_can_be_compared(a):

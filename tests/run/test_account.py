@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batchgen.errors import Interrupted
+from batchgen.errors import Interrupted, TryLater
 from batchgen.events import Ended, Failed, Started
 from batchgen.run.account import Account, Failure
 from batchgen.store.held import hold
@@ -11,23 +11,23 @@ from batchgen.store.held import hold
 STARTED = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
 
 
-def account(heard=None):
+def account(heard=None, later=0):
     heard = [] if heard is None else heard
-    return Account(started=STARTED, name_of=lambda id_: f"heron_{id_}", show=heard.append)
+    return Account(started=STARTED, name_of=lambda id_: f"heron_{id_}", show=heard.append, later=later)
 
 
-def interrupted(found, directory, words):
-    """A run in `directory` that somebody stops."""
+def ending(found, directory, error):
+    """A run in `directory` that an error ends."""
     with hold(directory), found.kept(directory):
         told(found, directory)
-        raise Interrupted(words)
+        raise error
 
 
-def told(found, directory, *, failed=1, left=2):
+def told(found, directory, *, failed=1, left=2, interrupted=False):
     found(Started(directory=directory.root, asked=10, done=4))
     for number in range(failed):
         found(Failed(id=f"job{number}", reason="it hung"))
-    found(Ended(made=6 - failed - left, failed=failed, left=left, seconds=12.34))
+    found(Ended(made=6 - failed - left, failed=failed, left=left, seconds=12.34, interrupted=interrupted))
 
 
 def summary(directory):
@@ -67,20 +67,43 @@ def test_it_says_whether_all_is_there(directory, failed, ended):
 
 
 def test_a_run_that_was_interrupted_has_one_too(directory):
-    found = account()
+    with hold(directory), (found := account()).kept(directory):
+        told(found, directory, interrupted=True)
 
-    with pytest.raises(Interrupted):
-        interrupted(found, directory, "stopped with 2 pictures left")
-
-    assert summary(directory)["ended"] == "stopped with 2 pictures left"
+    assert summary(directory)["ended"] == "interrupted"
     assert summary(directory)["made"] == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (Interrupted("stopped at once"), "interrupted"),
+        (KeyboardInterrupt(), "interrupted"),
+        (TryLater("no room", where="/disk"), "/disk: no room"),
+        (ZeroDivisionError("oh"), "ZeroDivisionError('oh')"),
+    ],
+    ids=repr,
+)
+def test_whatever_ends_a_run_it_has_one(directory, error, ended):
+    with pytest.raises(type(error)):
+        ending(account(), directory, error)
+
+    assert summary(directory)["ended"] == ended
+    assert summary(directory)["left"] == 2
+
+
+def test_pictures_beyond_those_of_this_run_are_left(directory):
+    with hold(directory), (found := account(later=5)).kept(directory):
+        told(found, directory, failed=0, left=0)
+
+    assert {"asked": 15, "made": 6, "left": 5, "ended": "some are missing"}.items() <= summary(directory).items()
 
 
 def test_where_it_cannot_be_written_the_first_trouble_is_told_of(directory):
     directory.summary.mkdir(parents=True)
 
     with pytest.raises(Interrupted, match="the first"):
-        interrupted(account(), directory, "the first")
+        ending(account(), directory, Interrupted("the first"))
 
 
 def test_every_event_is_passed_on(directory):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from batchgen.store.held import hold
 from batchgen.store.history import history
 from batchgen.store.images import open_picture
 from batchgen.store.journal import read
-from batchgen.store.lock import read_holder
+from batchgen.store.lock import at_work, read_holder
 from batchgen.store.record import Asked
 
 STEPS = ["place", "record", "folder", "line", "sync"]
@@ -132,3 +133,22 @@ def test_a_worker_ignores_the_interrupt_and_ends_when_nobody_listens(a, tmp_path
     assert worker.wait(timeout=20) == 3
     os.close(replies)
     assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_a_worker_stuck_in_native_code_ends_with_its_run(a, directory, faults, tmp_path):
+    faults({"do": "hang_native", "value": 1, "times": 1})
+    child = a.start(directory, 1)
+    wait_until((tmp_path / "faults" / "fault-0").exists)
+
+    child.kill()
+    child.communicate()
+
+    wait_until(lambda: at_work(directory.lock) is None)
+
+
+def wait_until(true):
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not come true in half a minute")

@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 
 from batchgen.engine import Runtime
-from batchgen.errors import Interrupted
 from batchgen.run.patience import NAP, PATIENCE, Patience, Watch
 from batchgen.run.runner import Work
 from batchgen.store.history import history
@@ -179,7 +178,7 @@ def test_a_run_that_was_asked_to_stop_does_not_wait_for_a_worker_that_hangs(a, d
 
     outcome = a.go(directory, a.cells(12), work=work(a), listen=listen)
 
-    assert isinstance(outcome.error, Interrupted)
+    assert outcome.summary.interrupted
     a.check(directory, a.cells(4))
 
 

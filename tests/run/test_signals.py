@@ -30,9 +30,10 @@ def test_the_first_signal_finishes_the_batch_in_hand_and_leaves(a, directory, fa
 
     outcome = a.go(directory, a.cells(20), batch=4, listen=interrupting(events, number))
 
-    assert isinstance(outcome.error, Interrupted)
+    assert outcome.error is None
+    assert (outcome.summary.made, outcome.summary.left, outcome.summary.interrupted) == (4, 16, True)
     assert isinstance(events[-1], Ended)
-    assert (events[-1].made, events[-1].left) == (4, 16)
+    assert (events[-1].made, events[-1].left, events[-1].interrupted) == (4, 16, True)
     a.check(directory, a.cells(4))
 
 
@@ -65,16 +66,19 @@ def test_a_signal_between_models_opens_no_other(a, directory):
 
     outcome = a.go(directory, asked, listen=interrupting(events, signal.SIGINT))
 
-    assert isinstance(outcome.error, Interrupted)
+    assert outcome.summary.interrupted
     assert [event.model for event in events if type(event).__name__ == "Loading"] == ["one"]
     a.check(directory, asked[:2])
 
 
-def test_a_run_that_is_done_anyway_was_not_interrupted(a, directory):
-    outcome = a.go(directory, a.cells(4), batch=4, listen=interrupting([], signal.SIGINT))
+def test_a_run_that_is_done_anyway_heard_the_signal_and_was_not_interrupted(a, directory):
+    events = []
+
+    outcome = a.go(directory, a.cells(4), batch=4, listen=interrupting(events, signal.SIGINT))
 
     assert outcome.error is None
-    assert outcome.summary.made == 4
+    assert (outcome.summary.made, outcome.summary.interrupted) == (4, True)
+    assert not events[-1].interrupted
 
 
 def test_the_command_line_gets_its_own_signals_back(a, directory):

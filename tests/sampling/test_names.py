@@ -97,6 +97,7 @@ def test_a_misspelt_schedule_is_answered_with_the_nearest_one():
         ("num_inference_steps", "steps"),
         ("negative", "negative_prompt"),
         ("Steps", "steps"),
+        ("vae.tiling", "vae_tiling"),
     ],
 )
 def test_fields_of_other_programs_are_answered_with_the_right_field(word, field):

@@ -429,3 +429,13 @@ def test_resuming_needs_no_hydra_and_composing_no_torch(load: Load, tmp_path: Pa
     )
     assert in_a_fresh_process(code + HEAVY, str(tmp_path), str(tmp_path / "settings.yaml")) == "[]"
     assert in_a_fresh_process(code + HEAVY, str(tmp_path)) == "['hydra', 'omegaconf']"
+
+
+@pytest.mark.parametrize(("word", "degrees"), [("80", 80), ("30", 30), ("120", 120), ("null", None)])
+def test_a_run_may_have_a_limit_to_the_heat_of_gpus(load: Load, word: str, degrees: int | None) -> None:
+    assert load(f"runtime.max_gpu_temperature={word}").runtime.max_gpu_temperature == degrees
+
+
+@pytest.mark.parametrize("word", ["29", "121", "80.5", "true", "hot"])
+def test_degrees_that_no_gpu_is_run_at_are_refused(load: Load, word: str) -> None:
+    assert "max_gpu_temperature: must be" in complaint(load, f"runtime.max_gpu_temperature={word}")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from batchgen.errors import StoreError
 from batchgen.job import MAX_SEED
+from batchgen.recipe import Found
 from batchgen.store.record import MAX_BYTES, Asked, build, job_of, read, to_text
 
 anything = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
@@ -22,10 +23,14 @@ anything = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 def test_from_a_record_comes_the_very_job(build_, prompt, negative, seed, guidance, steps):
     job = build_.job(seed, prompt=prompt, negative_prompt=negative, guidance_scale=guidance, steps=steps)
 
-    again = job_of(read(build_.text(job).encode(), "here"), build_.model)
+    again = job_of(read(build_.text(job).encode(), "here"), found(build_.model))
 
     assert again == job
     assert again.id == job.id
+
+
+def found(model):
+    return Found(models={model.digest: model}, files={})
 
 
 def test_name_and_note_are_kept(build_):
@@ -114,8 +119,8 @@ def test_an_altered_recipe_is_noticed(build_):
 def test_a_record_of_other_weights_gives_no_job(build_):
     record = read(build_.text(build_.job()), "here")
 
-    with pytest.raises(StoreError, match="other weights than toy"):
-        job_of(record, dataclasses.replace(build_.model, digest="1" * 64))
+    with pytest.raises(StoreError, match="no model with the digest 0000"):
+        job_of(record, found(dataclasses.replace(build_.model, digest="1" * 64)))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_a_recipe_with_wrong_fields_gives_no_job(build_, changes, message):
     record["recipe"] |= changes
 
     with pytest.raises(StoreError, match=message):
-        job_of(record, build_.model)
+        job_of(record, found(build_.model))
 
 
 def test_a_recipe_without_a_needed_field_gives_no_job(build_):
@@ -135,7 +140,7 @@ def test_a_recipe_without_a_needed_field_gives_no_job(build_):
     del record["recipe"]["seed"]
 
     with pytest.raises(StoreError, match="seed"):
-        job_of(record, build_.model)
+        job_of(record, found(build_.model))
 
 
 def test_the_text_is_the_same_whenever_it_is_read_and_written(build_):

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from batchgen.events import Event, Failed, Finished, Listener, Loaded, Loading, Started, Stepped
+from batchgen.events import Event, Failed, Finished, Listener, Loaded, Loading, Paused, Rehearsed, Started, Stepped
 
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} pictures [{elapsed}, {remaining} left] {desc}"
 
@@ -41,7 +41,7 @@ class Bar:
     def __call__(self, event: Event) -> None:
         """Show what `event` changes."""
         match event:
-            case Started(asked=asked, done=done):
+            case Started(asked=asked, done=done) if asked > done:
                 self._bar = tqdm(total=asked, initial=done, file=self._stream, bar_format=_BAR, dynamic_ncols=True)
             case Loading(model=model):
                 self._say(f"loading {model}")
@@ -53,8 +53,14 @@ class Bar:
                 self._say(f"{self._model} {seconds:.2f} s/picture")
             case Failed(id=id_, reason=reason):
                 tqdm.write(f"failed: {id_[:12]}: {reason}", file=self._stream)
-            case Stepped():
+            case Stepped(step=step):
+                if step == 1:  # no longer waiting
+                    self._say(self._model)
                 self._refresh()
+            case Paused(reason=reason):
+                self._say(_waiting(reason))
+            case Rehearsed():
+                tqdm.write(_rehearsed(event), file=self._stream)
             case _:
                 self.close()
 
@@ -84,6 +90,7 @@ class Lines:
         self._stream = stream
         self._asked = self._done = self._fresh = 0
         self._spent = 0.0
+        self._waiting = False
         self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -95,7 +102,12 @@ class Lines:
                 self._write(f"loading {model}")
             case Loaded(model=model, seconds=seconds):
                 self._write(f"loaded {model} in {seconds:.1f} s")
+            case Paused(reason=reason):
+                self._say_once(_waiting(reason))
+            case Rehearsed():
+                self._write(_rehearsed(event))
             case Finished(seconds=seconds):
+                self._waiting = False
                 self._done += 1
                 self._fresh += 1
                 self._spent += seconds
@@ -114,8 +126,21 @@ class Lines:
         left = each * (self._asked - self._done)
         self._write(f"{self._done}/{self._asked} pictures, {each:.2f} s each, {duration(left)} left")
 
+    def _say_once(self, words: str) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._write(words)
+
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
+
+
+def _waiting(reason: str) -> str:
+    return f"waiting: {reason}"
+
+
+def _rehearsed(event: Rehearsed) -> str:
+    return f"rehearsed {event.model}: {count(event.together, 'picture')} at once, {event.seconds:.1f} s"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

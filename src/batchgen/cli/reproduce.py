@@ -52,7 +52,7 @@ def reproduce(words: tuple[str, ...], tolerance: float | None, into: Path | None
         click.echo(json.dumps(_facts(made, tolerance), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         click.echo("\n".join(_in_words(made, tolerance)))
-    if made.stopped:
+    if made.interrupted:
         raise Interrupted("stopped; the same command begins anew")
     return 0 if all(each.within(tolerance) for each in made.answers) else 1
 
@@ -63,7 +63,7 @@ class _Made:
 
     answers: "Sequence[Answer]"
     folder: Path | None
-    stopped: bool
+    interrupted: bool
 
 
 def _refuse_used(into: Path | None) -> None:
@@ -83,17 +83,25 @@ def _changes(said: "Words", settings: "Settings") -> dict[str, Any]:
 
 
 def _made(again: "Sequence[Again | Answer]", settings: "Settings", into: Path | None) -> _Made:
+    from datetime import datetime
+
+    from batchgen.cli.checking import check_machine
     from batchgen.cli.progress import listener
+    from batchgen.preflight.heat import heat
     from batchgen.reproduce import Again, answer, plan_of, render
+    from batchgen.run.until import earliest
     from batchgen.store.layout import RunDirectory
 
     possible = [each for each in again if isinstance(each, Again)]
     if not possible:
-        return _Made(answers=[each for each in again if not isinstance(each, Again)], folder=None, stopped=False)
+        return _Made(answers=[each for each in again if not isinstance(each, Again)], folder=None, interrupted=False)
+    plan, may_begin = plan_of(possible), heat(settings.runtime)
+    until = earliest(datetime.now(), lasting=None, at=settings.runtime.stop_at)  # noqa: DTZ005  # on this machine's clock
+    check_machine(plan, into or settings.output.root / "reproduced", settings)
     folder = into or _next_folder(settings.output.root / "reproduced")
-    rendered = render(plan_of(possible), RunDirectory(folder), settings, listener())
+    rendered = render(plan, RunDirectory(folder), settings, listener(), until=until, may_begin=may_begin)
     answers = [answer(each, rendered) if isinstance(each, Again) else each for each in again]
-    return _Made(answers=answers, folder=folder, stopped=rendered.stopped)
+    return _Made(answers=answers, folder=folder, interrupted=rendered.interrupted)
 
 
 def _next_folder(root: Path) -> Path:

@@ -1,23 +1,24 @@
 """`batchgen run`: render what is asked for, or go on where the last run stopped."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from batchgen.cli.asking import Asked, Request, ask, asking, near
+from batchgen.cli.asking import Asked, Request, ask, asking, near, printable
+from batchgen.cli.checking import check_machine
+from batchgen.cli.closing import closing
+from batchgen.errors import Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from batchgen.plan.plan import Plan
     from batchgen.run.account import Account
-    from batchgen.run.runner import Summary, Work
+    from batchgen.run.runner import Work
     from batchgen.store.held import Held
-
-_NAMED = 5
-"""Failed pictures that the closing lines name; the rest is counted, and `summary.json` has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class _Bounds:
     begun: "datetime"
     """On this machine's clock, without a zone: `stop_at` is such a time."""
     lasting: "timedelta | None"
+    rehearse: bool
 
 
 def _span(_context: click.Context, _option: click.Parameter, text: str | None) -> "timedelta | None":
@@ -43,8 +45,9 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.command(short_help="Render a manifest's sweep, or go on with it.")
 @asking
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Render at most N pictures this time.")
+@click.option("--rehearse", is_flag=True, help="First try one step and one decode of every model.")
 @click.option("--for", "lasting", callback=_span, metavar="TIME", help="Stop cleanly after 8h, 90min or 1h30m.")
-def run(request: Request, limit: int | None, lasting: "timedelta | None") -> int:
+def run(request: Request, limit: int | None, lasting: "timedelta | None", rehearse: bool) -> int:
     """Render a manifest's sweep into outputs/NAME. The same command again renders what is missing.
 
     \b
@@ -52,14 +55,33 @@ def run(request: Request, limit: int | None, lasting: "timedelta | None") -> int
     batchgen run demo sampler=euler,ddim steps=10,20    with other axes (Hydra's grammar)
     batchgen run --prompt "a red circle" --seeds 0..3   without a manifest, into outputs/adhoc
     batchgen run outputs/demo --for 8h                  go on with what was asked for there
+    batchgen run demo --rehearse                        see at eleven what would fail at three
     """
     from datetime import datetime
 
-    bounds = _Bounds(most=limit, begun=datetime.now(), lasting=lasting)  # noqa: DTZ005  # see `begun`
-    return max([_render(asked, bounds) for asked in ask(request)], default=0)
+    bounds = _Bounds(most=limit, begun=datetime.now(), lasting=lasting, rehearse=rehearse)  # noqa: DTZ005  # see `begun`
+    everything = [_ready(asked) for asked in ask(request)]
+    codes = [0]
+    for number, (asked, may_begin) in enumerate(everything, start=1):
+        code, interrupted = _render(asked, bounds, may_begin)
+        codes.append(code)
+        if interrupted and everything[number:]:
+            click.echo("\n".join(f"{near(other.directory.root)}: not begun" for other, _ in everything[number:]))
+            return Interrupted.exit_code
+    return max(codes)
 
 
-def _render(asked: Asked, bounds: _Bounds) -> int:
+def _ready(asked: Asked) -> "tuple[Asked, Callable[[], str | None] | None]":
+    """Return with what is asked for what looks after the GPU's heat, found to work before anything is rendered."""
+    from batchgen.preflight.heat import heat
+
+    return asked, heat(asked.settings.runtime)
+
+
+def _render(asked: Asked, bounds: _Bounds, may_begin: "Callable[[], str | None] | None") -> tuple[int, bool]:
+    """Render what belongs into one run directory; return the exit code, and whether somebody asked to stop."""
+    from dataclasses import replace
+
     from batchgen.cli.plan import plan_of
     from batchgen.run.runner import run as render
     from batchgen.store.held import hold
@@ -67,21 +89,52 @@ def _render(asked: Asked, bounds: _Bounds) -> int:
     for warning in asked.sweep.warnings:
         click.echo(f"warning: {warning}", err=True)
     manifest = asked.saved_manifest()
-    with hold(asked.directory) as held:
+    with _Ending(asked) as ending, hold(asked.directory) as held:
         _say_what_was_found(held)
-        work = _work(asked, held, manifest, bounds)
+        work = replace(_work(asked, held, manifest, bounds), may_begin=may_begin)
         plan, batch = plan_of(asked, held.known)
         jobs = {cell.job.id: None for cell in asked.sweep.cells}
         held.save(manifest=manifest, settings=asked.settings.save(), plan={"batch": batch, "jobs": list(jobs)})
         now = plan.first(bounds.most)
-        _check_room(asked, now)
-        account = _account(now, work)
+        check_machine(now, asked.directory.root, asked.settings)
+        account = ending.account = _account(now, work, later=plan.to_make - now.to_make)
         with account.kept(asked.directory):
             summary = render(now, held, work, account)
             account.sheets = _sheets(asked, held)
-    left = plan.to_make - summary.made
-    click.echo("\n".join(_closing(asked, summary, account, there=plan.asked - left, asked_for=plan.asked)))
-    return 1 if left else 0
+    if summary.interrupted and summary.left:
+        return Interrupted.exit_code, True
+    return int(summary.made < plan.to_make), summary.interrupted
+
+
+class _Ending:
+    """Says what came of a run when its directory is free again, to whoever reads this and to `on_finish`.
+
+    Not where the run was left at once, nor where it did not begin.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.account: Account | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.account is None or (kind and (issubclass(kind, Interrupted) or not issubclass(kind, Exception))):
+            return
+        facts = self.account.facts(self._asked.directory)
+        try:
+            click.echo("\n".join(closing(facts, self._asked.directory)))
+        finally:
+            _tell(self._asked, facts)
+
+
+def _tell(asked: Asked, facts: dict[str, Any]) -> None:
+    from batchgen.run.finish import tell
+
+    if facts["made"] or facts["failed"] or facts["left"]:
+        for line in tell(asked.settings.on_finish, facts, asked.directory.root):
+            click.echo(f"warning: {printable(line)}", err=True)
 
 
 def _say_what_was_found(held: "Held") -> None:
@@ -110,27 +163,21 @@ def _work(asked: Asked, held: "Held", manifest: str, bounds: _Bounds) -> "Work":
         stem=lambda cell: names.get(cell.job.id) or file_stem(cell, varying),
         compression=settings.output.compression,
         manifest={"name": asked.manifest.name, "sha256": digest},
+        rehearse=bounds.rehearse,
+        changed=settings.changed,
         until=earliest(bounds.begun, lasting=bounds.lasting, at=settings.runtime.stop_at),
     )
 
 
-def _check_room(asked: Asked, plan: "Plan") -> None:
-    from batchgen.preflight.room import check_room
-    from batchgen.store.samples import samples
-
-    jobs = [cell.job for group in plan.groups for batch in group.batches for cell in batch]
-    runs = (asked.directory.root, *asked.settings.output.root.glob("*/"))
-    check_room(jobs, asked.directory.root, lambda: samples(runs, {group.model.digest for group in plan.groups}))
-
-
-def _account(plan: "Plan", work: "Work") -> "Account":
+def _account(plan: "Plan", work: "Work", *, later: int) -> "Account":
     from datetime import UTC, datetime
 
     from batchgen.cli.progress import listener
     from batchgen.run.account import Account
 
     cells = {cell.job.id: cell for group in plan.groups for batch in group.batches for cell in batch}
-    return Account(started=datetime.now(UTC), name_of=lambda id_: work.stem(cells[id_]), show=listener())
+    show = listener()
+    return Account(started=datetime.now(UTC), name_of=lambda id_: work.stem(cells[id_]), show=show, later=later)
 
 
 def _sheets(asked: Asked, held: "Held") -> "list[Path]":
@@ -141,26 +188,3 @@ def _sheets(asked: Asked, held: "Held") -> "list[Path]":
     pictures = {id_: done.picture for id_, done in held.done.items()}
     folder = asked.directory.sheets
     return write_pages(asked.sweep, asked.manifest.compare, pictures, folder, title=asked.manifest.name)
-
-
-def _closing(asked: Asked, summary: "Summary", account: "Account", *, there: int, asked_for: int) -> list[str]:
-    """Return the last lines of a run: what was made and what not, why, and where to look."""
-    from batchgen.cli.progress import count, duration
-
-    where = near(asked.directory.root)
-    places = [near(sheet) for sheet in account.sheets]
-    all_of = "the picture is" if asked_for == 1 else f"all {asked_for} pictures are"
-    if not summary.made and not summary.failed and there == asked_for:
-        return [f"{where}: nothing to do, {all_of} there", *places]
-    failed = f", {summary.failed} failed" if summary.failed else ""
-    stopped = "stopped at its time, " if summary.left else ""
-    missing = f"{asked_for - there} of {asked_for} are missing, run the same command again"
-    left = "" if there == asked_for else f"; {stopped}{missing}"
-    first = f"{where}: {count(summary.made, 'picture')} made{failed} in {duration(summary.seconds)}{left}"
-    return [first, *_failed(asked, account), *(places or [near(asked.directory.pictures)])]
-
-
-def _failed(asked: Asked, account: "Account") -> list[str]:
-    lines = [f"failed: {failure.name}: {failure.reason}" for failure in account.failures[:_NAMED]]
-    more = len(account.failures) - _NAMED
-    return [*lines, f"failed: {more} more, named in {near(asked.directory.summary)}"] if more > 0 else lines

@@ -1,6 +1,8 @@
 """`batchgen show FILE`: the record inside a picture."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -8,7 +10,8 @@ import click
 @click.command(short_help="Print the record inside a picture.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--parameters", is_flag=True, help="The text that Stable Diffusion web UIs read, instead of the record.")
-def show(file: Path, parameters: bool) -> int:
+@click.option("--comfyui", is_flag=True, help="The API graph with which ComfyUI makes it, instead of the record.")
+def show(file: Path, parameters: bool, comfyui: bool) -> int:
     """Print the record inside a picture: recipe, environment, and what happened.
 
     \b
@@ -31,5 +34,15 @@ def show(file: Path, parameters: bool) -> int:
         found = record.read(file.read_bytes(), str(file)) if file.suffix == ".json" else images.record_in(file)
     except StoreError as error:
         raise UsageError(error.message, where=error.where) from error
+    if comfyui:
+        found = _graph(found, str(file))
     click.echo(json.dumps(dict(found), indent=2, ensure_ascii=False))
     return 0
+
+
+def _graph(record: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    from batchgen.interop.comfyui_writing import comfyui_graph
+    from batchgen.interop.own import read_record
+
+    model = record.get("model")
+    return comfyui_graph(read_record(record, where), flux=isinstance(model, dict) and model.get("family") == "flux")

@@ -7,7 +7,7 @@ sampled from the `random.Random` the caller brings.
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
@@ -21,6 +21,7 @@ Point = tuple[float, float]
 Contour = tuple[Point, ...]
 Layout = Literal["one", "two", "three", "pair"]
 Split = Literal["seen", "held-out", "any"]
+Style = Literal["striped", "outlined"]
 
 CANVAS: Final = 64
 """Width and height of a drawing in pixels."""
@@ -62,6 +63,18 @@ POSITIONS: Final = MappingProxyType(
 
 WANDER: Final = 3.0
 """A centre lies up to this many pixels from where its position phrase says."""
+
+STRIPE: Final = 8
+"""Height of a stripe in pixels; the rows of stripes are the same in every picture, seen where a shape is."""
+
+RIM: Final = 4
+"""Thickness of an outlined shape's rim in pixels; it lies outside the shape."""
+
+STRIPES: Final = ("white", "yellow", "cyan")
+"""Every second stripe has the first of these colours that is neither figure nor background."""
+
+RIMS: Final = ("black", "blue", "red")
+"""The same of rims."""
 
 REACH: Final = 1.15
 """No contour of radius 1 reaches further than this to any of the four sides."""
@@ -166,6 +179,9 @@ class Scene:
     outline: bool = False
     """Whether only the contours are drawn."""
 
+    styles: frozenset[Style] = frozenset()
+    """How the shapes are dressed; nothing is flat colour."""
+
 
 def held_out(colour: str, shape: str, background: str) -> bool:
     """Say whether this combination is kept from training, to measure what was not memorised."""
@@ -179,28 +195,77 @@ def combinations(split: Split) -> tuple[tuple[str, str, str], ...]:
     return tuple(triple for triple in every if split == "any" or held_out(*triple) == (split == "held-out"))
 
 
-def draw(scene: Scene) -> Image.Image:
-    """Return the scene as an RGB picture of `CANVAS` x `CANVAS` pixels."""
-    side = CANVAS * OVERSAMPLING
-    picture = Image.new("RGB", (side, side), scene.background_rgb)
-    pen = ImageDraw.Draw(picture)
+def draw(scene: Scene, enlarged: int = 1) -> Image.Image:
+    """Return the scene as an RGB picture of `CANVAS * enlarged` pixels each way."""
+    scale = OVERSAMPLING * enlarged
+    picture = Image.new("RGB", (CANVAS * scale, CANVAS * scale), scene.background_rgb)
     for figure in scene.figures:
-        for depth, contour in enumerate(CONTOURS[figure.shape]):
-            points = [_placed(point, figure) for point in contour]
-            if scene.outline:
-                width = round(OVERSAMPLING * max(1.6, 0.13 * figure.radius))
-                pen.line([*points, *points[:2]], fill=figure.rgb, width=width, joint="curve")
-            else:
-                pen.polygon(points, fill=scene.background_rgb if depth else figure.rgb)
+        contours = [[(scale * x, scale * y) for x, y in _placed(c, figure)] for c in CONTOURS[figure.shape]]
+        if scene.styles:
+            _draw_dressed(picture, contours, figure, scene)
+        else:
+            _draw_flat(picture, contours, figure, scene)
     return picture.reduce(OVERSAMPLING)
 
 
-def _placed(point: Point, figure: Figure) -> Point:
-    """Move a point of a unit contour to where the figure is on the large canvas."""
-    return (
-        OVERSAMPLING * (figure.x + figure.radius * point[0]),
-        OVERSAMPLING * (figure.y + figure.radius * point[1]),
-    )
+def _placed(contour: Contour, figure: Figure) -> Contour:
+    """Move a unit contour to where the figure is."""
+    return tuple((figure.x + figure.radius * x, figure.y + figure.radius * y) for x, y in contour)
+
+
+def _draw_flat(picture: Image.Image, contours: Sequence[Sequence[Point]], figure: Figure, scene: Scene) -> None:
+    """Fill the figure with its colour, or draw its contours in it."""
+    pen = ImageDraw.Draw(picture)
+    scale = picture.width / CANVAS
+    for depth, points in enumerate(contours):
+        if scene.outline:
+            width = round(scale * max(1.6, 0.13 * figure.radius))
+            pen.line([*points, *points[:2]], fill=figure.rgb, width=width, joint="curve")
+        else:
+            pen.polygon(points, fill=scene.background_rgb if depth else figure.rgb)
+
+
+def _draw_dressed(picture: Image.Image, contours: Sequence[Sequence[Point]], figure: Figure, scene: Scene) -> None:
+    """Draw the rim, then the figure over the inner half of it, striped or flat."""
+    scale = picture.width // CANVAS
+    mask = Image.new("L", picture.size, 0)
+    for depth, points in enumerate(contours):
+        if "outlined" in scene.styles:
+            rim = COLOURS[rim_colour(figure.colour, scene.background)]
+            ImageDraw.Draw(picture).line([*points, *points[:2]], fill=rim, width=2 * RIM * scale, joint="curve")
+        ImageDraw.Draw(mask).polygon(points, fill=0 if depth else 255)
+    inside = Image.new("RGB", picture.size, figure.rgb)
+    if "striped" in scene.styles:
+        pen = ImageDraw.Draw(inside)
+        other = COLOURS[stripe_colour(figure.colour, scene.background)]
+        for middle in range(0, CANVAS, 2 * STRIPE):  # so a shape at any named position has one in its middle
+            top, bottom = (scale * (middle + side * STRIPE // 2) for side in (-1, 1))
+            pen.rectangle((0, top, picture.width, bottom - 1), fill=other)
+    picture.paste(inside, mask=mask)
+
+
+def stripe_colour(colour: str, background: str) -> str:
+    """Return the colour of every second stripe: the first that is neither figure nor background."""
+    return next(name for name in STRIPES if name not in (colour, background))
+
+
+def rim_colour(colour: str, background: str) -> str:
+    """Return the colour of an outlined shape's rim: the first that is neither figure nor background."""
+    return next(name for name in RIMS if name not in (colour, background))
+
+
+def dressed(scene: Scene, styles: frozenset[Style]) -> Scene:
+    """Return the scene in these styles; figures with a rim are a little smaller, or moved, so that it fits."""
+    figures = tuple(map(_rimmed, scene.figures)) if "outlined" in styles else scene.figures
+    return replace(scene, figures=figures, styles=styles)
+
+
+def _rimmed(figure: Figure) -> Figure:
+    """Make room for a rim."""
+    radius = max(RADII["small"][0], figure.radius - RIM / 2)
+    margin = REACH * radius + RIM
+    x, y = (min(max(c, margin), CANVAS - margin) for c in (figure.x, figure.y))
+    return replace(figure, x=x, y=y, radius=radius)
 
 
 def one_shape(rng: Random, combination: tuple[str, str, str], *, size: str = "normal", position: str = "") -> Scene:

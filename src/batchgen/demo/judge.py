@@ -59,13 +59,13 @@ class Verdict:
 def judge(image: Image.Image) -> Verdict:
     """Return what the picture shows."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float64)
-    ground = _background(pixels)
+    ground = ground_colour(pixels)
     colour = _foreground(pixels, ground)
     if colour is None:
         return Verdict(background=nearest_colour(ground), foreground=NOTHING, shape=NOTHING)
     mask = coverage(pixels, ground, colour)
     scores = likenesses(mask)
-    return Verdict(background=nearest_colour(ground), foreground=nearest_colour(colour), shape=_most_alike(scores))
+    return Verdict(background=nearest_colour(ground), foreground=nearest_colour(colour), shape=most_alike(scores))
 
 
 def agrees(
@@ -76,14 +76,14 @@ def agrees(
     return all(asked in (None, seen) for asked, seen in wanted)
 
 
-def nearest_colour(rgb: Floats) -> str:
+def nearest_colour(rgb: Floats, tolerance: float = _TOLERANCE) -> str:
     """Return the named colour at the smallest Euclidean distance in RGB, or `UNCLEAR` if that is large."""
     distances = {name: float(np.linalg.norm(rgb - np.asarray(known))) for name, known in COLOURS.items()}
     nearest = min(distances, key=lambda name: distances[name])
-    return nearest if distances[nearest] <= _TOLERANCE else UNCLEAR
+    return nearest if distances[nearest] <= tolerance else UNCLEAR
 
 
-def _most_alike(scores: Mapping[str, float]) -> str:
+def most_alike(scores: Mapping[str, float]) -> str:
     """Return the shape that overlaps the mask best, or `UNCLEAR` if none does well."""
     if not scores:
         return NOTHING
@@ -91,7 +91,7 @@ def _most_alike(scores: Mapping[str, float]) -> str:
     return best if scores[best] >= _LIKENESS else UNCLEAR
 
 
-def _background(pixels: Floats) -> Floats:
+def ground_colour(pixels: Floats) -> Floats:
     """Return the median colour of the frame."""
     frame = np.ones(pixels.shape[:2], dtype=bool)
     frame[_BORDER:-_BORDER, _BORDER:-_BORDER] = False

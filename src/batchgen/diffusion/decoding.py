@@ -1,12 +1,16 @@
 """From latents to bytes. What is not finite is seen here, before it turns into a picture that looks like one."""
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from batchgen.diffusion.machine import failures_in_words, give_back_memory
 from batchgen.engine import Pixels
-from batchgen.errors import NotFinite
+from batchgen.errors import NotFinite, OutOfMemory
+from batchgen.job import Numerics
 
 TOGETHER = 256 * 256
 """Pixels of a picture up to which a batch is decoded at once.
@@ -14,6 +18,13 @@ TOGETHER = 256 * 256
 Small pictures cost mostly the launching of their many operations, so together is faster. Large ones fill the machine
 one by one, and what their decoding needs in between (about a gigabyte at 512 x 512) should not grow with the batch.
 """
+
+_TRIES: Mapping[str, tuple[bool, ...]] = {"off": (False, False), "on_oom": (False, False, True), "on": (True, True)}
+"""By `vae_tiling`, what is tried until memory suffices: whole or, True, in tiles. A second try like the first has the
+memory that the first left lying about, and gives the same bits."""
+
+Decoded = tuple[Pixels, dict[str, Any]]
+"""A picture, and what is to be said of its decoding: `decode_fp32_retry`, `vae_tiled`."""
 
 
 class Decoder:
@@ -29,24 +40,26 @@ class Decoder:
         found: torch.dtype = self._vae.dtype
         return found
 
-    def decode(self, latents: Tensor, rounding: str) -> list[tuple[Pixels, bool]]:
-        """Return each picture, and whether it had to be decoded again in fp32.
+    def decode(self, latents: Tensor, numerics: Numerics) -> list[Decoded]:
+        """Return each picture, and what is to be said of its decoding.
 
         Args:
             latents: shape (pictures, channels, height, width), in the denoiser's scale.
-            rounding: `round` to the nearest of 256 values, or `truncate`.
+            numerics: how bytes are rounded, and whether tiles may be used.
 
         Raises:
             NotFinite: a picture has NaN or infinity even in fp32.
+            OutOfMemory: it does not fit in any way that `numerics` allows.
         """
         latents = self._unscaled(latents)
         scale = 2 ** (len(self._vae.config.block_out_channels) - 1)
         pixels = latents.shape[-1] * latents.shape[-2] * scale * scale
         size = latents.shape[0] if pixels <= TOGETHER else 1
-        pictures: list[tuple[Pixels, bool]] = []
+        pictures: list[Decoded] = []
         for some in torch.split(latents, size):
-            images = self._run(some)
-            pictures += [self._finished(row, image, rounding) for row, image in zip(some, images, strict=True)]
+            images, tiled = self._run(some, numerics.vae_tiling)
+            rows = zip(some, images, strict=True)
+            pictures += [self._finished(row, image, numerics, tiled=tiled) for row, image in rows]
         return pictures
 
     def _unscaled(self, latents: Tensor) -> Tensor:
@@ -59,32 +72,56 @@ class Decoder:
             return latents * latents.new_tensor(deviation).view(shape) + latents.new_tensor(mean).view(shape)
         return latents + (config.get("shift_factor") or 0.0)
 
-    def _run(self, latents: Tensor) -> Tensor:
-        decoded: Tensor = self._vae.decode(latents.to(self.dtype), return_dict=False)[0]
-        return decoded.float()
+    def _run(self, latents: Tensor, tiling: str) -> tuple[Tensor, bool]:
+        """Return images, and whether they were decoded in tiles: what is no larger than a tile never is."""
+        larger = max(latents.shape[-2:]) > self._vae.tile_latent_min_size
+        *tries, last = _TRIES[tiling if larger else "off"]
+        for in_tiles in tries:
+            with contextlib.suppress(OutOfMemory):
+                return self._once(latents, in_tiles=in_tiles), in_tiles
+            give_back_memory(latents.device)
+        return self._once(latents, in_tiles=last), last
 
-    def _finished(self, latents: Tensor, image: Tensor, rounding: str) -> tuple[Pixels, bool]:
-        if bool(image.isfinite().all()):
-            return to_pixels(image, rounding), False
-        if self.dtype is not torch.float32 and bool(latents.isfinite().all()):
-            image = self._run_in_fp32(latents)
-            if bool(image.isfinite().all()):
-                return to_pixels(image, rounding), True
-        raise NotFinite(f"the picture is not finite after decoding in fp32: {_what_is_wrong(latents)}")
+    def _once(self, latents: Tensor, *, in_tiles: bool) -> Tensor:
+        try:
+            if in_tiles:
+                self._vae.enable_tiling()
+            with failures_in_words():
+                decoded: Tensor = self._vae.decode(latents.to(self.dtype), return_dict=False)[0]
+                return decoded.float()
+        finally:
+            self._vae.disable_tiling()
 
-    def _run_in_fp32(self, latents: Tensor) -> Tensor:
+    def _finished(self, latents: Tensor, image: Tensor, numerics: Numerics, *, tiled: bool) -> Decoded:
+        again = self.dtype is not torch.float32 and not _finite(image) and _finite(latents)
+        if again:
+            image, tiled = self._run_in_fp32(latents, numerics.vae_tiling)
+        if not _finite(image):
+            raise NotFinite(f"the picture is not finite after decoding in fp32: {_what_is_wrong(latents)}")
+        said = {"decode_fp32_retry": again, "vae_tiled": tiled}
+        return to_pixels(image, numerics.rounding), {name: True for name, happened in said.items() if happened}
+
+    def _run_in_fp32(self, latents: Tensor, tiling: str) -> tuple[Tensor, bool]:
         """Decode one picture in fp32; afterwards the weights are as they were, so that later pictures are too."""
         dtype = self.dtype
         try:
             self._vae.to(torch.float32)
-            return self._run(latents[None])[0]
+            images, tiled = self._run(latents[None], tiling)
+            return images[0], tiled
         finally:
             self._vae.to(dtype)
 
 
+def _finite(values: Tensor) -> bool:
+    return bool(values.isfinite().all())
+
+
 def _what_is_wrong(latents: Tensor) -> str:
-    finite = bool(latents.isfinite().all())
-    return "the decoder overflowed" if finite else "the latents were not finite before (another precision may help)"
+    return (
+        "the decoder overflowed"
+        if _finite(latents)
+        else "the latents were not finite before (another precision may help)"
+    )
 
 
 def to_pixels(image: Tensor, rounding: str) -> Pixels:

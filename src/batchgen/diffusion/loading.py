@@ -1,4 +1,4 @@
-"""Weights from disk: a diffusers folder, or a single `.safetensors` file with a folder of configurations.
+"""Weights from disk: a diffusers folder, or files under other programs' names with a folder of configurations.
 
 Nothing is fetched, nothing but safetensors is read, and no code that lies beside the weights is run.
 """
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from batchgen.errors import ModelError
 from batchgen.job import Model
+from batchgen.models.components import carried, vae_numbers
+from batchgen.models.configuration import configuration
 from batchgen.models.families import FAMILIES
-from batchgen.models.find import configuration
-from batchgen.models.folder import INDEX, component, component_weights, read_index, read_json
+from batchgen.models.folder import INDEX, ORIGINAL, component, component_weights, read_index, read_json
 from batchgen.models.header import Header, read_header
+from batchgen.models.recognise import VAE_PREFIXES
 from batchgen.models.training import SCHEDULER
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
@@ -48,27 +51,52 @@ def load_parts(model: Model, parts: Sequence[Part], dtype: torch.dtype) -> dict[
         ModelError: a file is missing or damaged, or the model is of another family.
     """
     path, folder = _opened(model)
-    if path == folder:
-        return {part.name: _load(part, path, dtype) for part in parts}
-    from batchgen.diffusion import single_file  # noqa: PLC0415 - folders, the usual case, need nothing of it
-
-    return single_file.load_parts(path, folder, parts, dtype)
+    return {part.name: _one_part(part, path, folder, model.family, dtype) for part in parts}
 
 
 def outline_parts(model: Model, parts: Sequence[Part]) -> dict[str, Any]:
     """Return the components of `model` without the data of their weights: a gigabyte takes no longer than a page.
 
-    What `load_parts` would find missing, or of another shape or kind, is found here. Of a single file only its header
-    is read, and the tokenizers: the weights in it have other names, which the converters alone know.
+    What `load_parts` would find missing, or of another shape or kind, is found here.
 
     Raises:
         ModelError: as `load_parts`.
     """
     path, folder = _opened(model)
-    if path == folder:
-        return {part.name: _load(part, path, None) for part in parts}
-    places = {part: component(folder, part.name) for part in parts}
-    return {part.name: tokenizer(part, place) for part, place in places.items() if not part.weights}
+    return {part.name: _one_part(part, path, folder, model.family, None) for part in parts}
+
+
+def load_vae(path: Path, family: str, dtype: torch.dtype) -> Any:
+    """Load the autoencoder that lies by itself at `path`, a `.safetensors` file or a diffusers folder of it alone.
+
+    Raises:
+        ModelError: it is no autoencoder, not whole, or has another number of channels than those of the family.
+    """
+    from batchgen.diffusion import single_file  # noqa: PLC0415 - as in `_one_part`
+
+    part = Part(name="vae", kind=AutoencoderKL)
+    if path.is_dir():
+        loaded = _load_folder(part, path, dtype)
+    else:
+        loaded = single_file.build(part, vae_numbers(path, family), path, (*VAE_PREFIXES, ""), dtype)
+    has, needed = loaded.config.latent_channels, carried(family, "vae")["latent_channels"]
+    if has != needed:
+        title = FAMILIES[family].title
+        raise ModelError(f"is an autoencoder of {has} channels, but {title} needs one of {needed}", where=str(path))
+    return loaded
+
+
+def _one_part(part: Part, path: Path, folder: Path, family: str, dtype: torch.dtype | None) -> Any:
+    """Load a component, with weights in `dtype`; None leaves the weights' data on disk."""
+    place = component(folder, part.name)
+    if not part.weights:
+        return tokenizer(part, place)
+    own = place / ORIGINAL
+    if path == folder and not own.exists():
+        return _load_folder(part, place, dtype)
+    from batchgen.diffusion import single_file  # noqa: PLC0415 - folders, the usual case, need nothing of it
+
+    return single_file.load_part(part, own if path == folder else path, folder, family, dtype)
 
 
 def _opened(model: Model) -> tuple[Path, Path]:
@@ -109,11 +137,8 @@ def _check_family(folder: Path, model: Model) -> None:
         raise ModelError(f"holds a {found}, but family {family.name} needs a {right}", where=str(folder / INDEX))
 
 
-def _load(part: Part, folder: Path, dtype: torch.dtype | None) -> Any:
-    """Load a component, with weights in `dtype`; None leaves the weights' data on disk."""
-    place = component(folder, part.name)
-    if not part.weights:
-        return tokenizer(part, place)
+def _load_folder(part: Part, place: Path, dtype: torch.dtype | None) -> Any:
+    """Load a component out of a folder that diffusers or transformers wrote."""
     _check_class(part, place / "config.json")
     variant, files = component_weights(place)
     headers = [read_header(file) for file in files if file.suffix == ".safetensors"]

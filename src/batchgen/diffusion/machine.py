@@ -1,5 +1,6 @@
 """The machine under the model: which device, which number format, and what else pixels may depend on."""
 
+import gc
 import os
 import platform
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from batchgen.engine import Runtime
 from batchgen.errors import DeviceLost, EngineError, OutOfMemory
+from batchgen.models.precision import held_in
 
 DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Number formats by the names of the field `precision`."""
@@ -52,16 +54,8 @@ def _device(asked: str) -> torch.device:
 
 
 def resolve_precision(asked: str, runtime: Runtime, family: str, device: torch.device) -> torch.dtype:
-    """Return the number format for weights: what the job asks for, else what the machine's settings say.
-
-    `auto` is fp32 on a CPU, where half precision is slow. On a GPU it is the format a family's weights are made for.
-    """
-    asked = runtime.precision if asked == "auto" else asked
-    if asked != "auto":
-        return DTYPES[asked]
-    if device.type == "cpu":
-        return torch.float32
-    return torch.bfloat16 if family == "flux" else torch.float16
+    """Return the number format for weights, by the rule of `models/precision.py`."""
+    return DTYPES[held_in(asked, runtime.precision, family, device.type)]
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -88,6 +82,13 @@ def failures_in_words() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def give_back_memory(device: torch.device) -> None:
+    """Let go of what nothing refers to any more, also what torch holds ready of the device's memory."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def describe(device: torch.device) -> dict[str, Any]:

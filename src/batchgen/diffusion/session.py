@@ -1,23 +1,23 @@
 """A loaded model at work: a batch of jobs in, pictures out."""
 
-import gc
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from batchgen.diffusion.conditioning import Encoded, Remembered, Wording
 from batchgen.diffusion.denoiser import Denoiser, Predict
-from batchgen.diffusion.machine import failures_in_words, name_of, resolve_precision
+from batchgen.diffusion.machine import failures_in_words, give_back_memory, name_of, resolve_precision
 from batchgen.diffusion.noise import first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
-from batchgen.engine import OnStep, Rendered, Runtime
+from batchgen.engine import FORGETFUL, Latent, Latents, OnStep, Rendered, Runtime, Together
 from batchgen.errors import EngineError, ModelError
-from batchgen.job import Job, Model, Text
+from batchgen.job import Job, Model, Numerics, Text
 from batchgen.models.families import FAMILIES
 
 LoadDenoiser = Callable[[Model, torch.dtype], Denoiser]
@@ -54,8 +54,10 @@ class DiffusionSession:
         self._unfit: tuple[str, str | None] | None = None
         self._closed = False
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep) -> Sequence[Rendered]:
+    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
         """Return one picture per job, in order; the jobs share `batch_key`.
+
+        Jobs whose latents are kept are only decoded; those of the others are kept before anything is decoded.
 
         Raises:
             ModelError: the weights cannot be read, or do not fit their configuration.
@@ -68,19 +70,64 @@ class DiffusionSession:
         with failures_in_words():
             denoiser = self._in_precision(jobs[0].numerics.precision)
             with torch.inference_mode():
-                return self._pictures(denoiser, jobs, on_step)
+                ready = self._found(denoiser, jobs, latents)
+                lacking = [place for place in range(len(jobs)) if place not in ready]
+                made = self._denoised(denoiser, [jobs[place] for place in lacking], on_step)
+                for place, latent in zip(lacking, made, strict=True):
+                    latents.keep(jobs[place], latent)
+                    ready[place] = latent
+                return self._decoded(denoiser, jobs[0].numerics, [ready[place] for place in range(len(jobs))])
 
-    def _pictures(self, denoiser: Denoiser, jobs: Sequence[Job], on_step: OnStep) -> list[Rendered]:
+    def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
+        """Take one step with `jobs`, decode what comes of it, and throw it away; raises what `render` does."""
+        with failures_in_words():
+            denoiser = self._in_precision(jobs[0].numerics.precision)
+            with torch.inference_mode():
+                for batch, _ in self._batches(denoiser, jobs):
+                    latents = batch.denoise(self._schedule, self._device, on_step, most=1).latents
+                    batch.denoiser.to_decoding()
+                    batch.denoiser.decoder.decode(latents, jobs[0].numerics)
+
+    def _found(self, denoiser: Denoiser, jobs: Sequence[Job], latents: Latents) -> dict[int, Latent]:
+        """Return, by place, what was denoised before, and in this precision: `auto` may have become another."""
+        shape, dtype = denoiser.latent_shape(jobs[0].canvas), name_of(denoiser.dtype)
+        found = ((place, latents.find(job, shape)) for place, job in enumerate(jobs))
+        return {
+            place: replace(latent, facts={**latent.facts, "latent_kept": True})
+            for place, latent in found
+            if latent is not None and latent.facts.get("dtype") == dtype
+        }
+
+    def _denoised(self, denoiser: Denoiser, jobs: Sequence[Job], on_step: OnStep) -> list[Latent]:
+        latents: dict[int, Latent] = {}
+        ids = tuple(job.id for job in jobs)
+        for batch, places in self._batches(denoiser, jobs):
+            denoised = batch.denoise(self._schedule, self._device, on_step)
+            rows = denoised.latents.float().cpu().numpy()
+            shared = self._facts(batch, denoised)
+            for row, place in enumerate(places):
+                together = Together(ids=ids, index=place)
+                latents[place] = Latent(values=rows[row], facts=shared | batch.facts_of(row), together=together)
+        return [latents[place] for place in range(len(jobs))]
+
+    def _decoded(self, denoiser: Denoiser, numerics: Numerics, latents: Sequence[Latent]) -> list[Rendered]:
+        denoiser.to_decoding()
+        rows = torch.from_numpy(np.stack([latent.values for latent in latents])).to(self._device)
+        pictures = denoiser.decoder.decode(rows, numerics)
+        vae = {"vae_dtype": name_of(denoiser.decoder.dtype)}
+        return [
+            Rendered(pixels=pixels, facts={**latent.facts, **vae, **said}, together=latent.together)
+            for latent, (pixels, said) in zip(latents, pictures, strict=True)
+        ]
+
+    def _batches(self, denoiser: Denoiser, jobs: Sequence[Job]) -> Iterator[tuple["Batch", list[int]]]:
+        """Yield batches whose texts are of one length, each with the places of its jobs."""
         asked = [self._ask(denoiser, job) for job in jobs]
-        pictures: dict[int, Rendered] = {}
         for places in places_by_length(asked):
             # Short of companions of its length, a picture has copies of one: its bits depend on the batch's size
             # alone, never on how long the other prompts are.
             padded = places + places[-1:] * (len(jobs) - len(places))
-            batch = Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded])
-            rendered = self._render(batch, len(places), on_step)
-            pictures |= dict(zip(places, rendered, strict=True))
-        return [pictures[k] for k in range(len(jobs))]
+            yield Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded]), places
 
     def _in_precision(self, precision: str) -> Denoiser:
         """Return the denoiser in the format asked for. It is read again for another: a round trip would lose bits."""
@@ -118,17 +165,6 @@ class DiffusionSession:
             self._remembered.put(wording, encoded)
         return encoded
 
-    def _render(self, batch: "Batch", wanted: int, on_step: OnStep) -> list[Rendered]:
-        """Return the first `wanted` pictures of a batch; the rest of it is padding."""
-        denoised = batch.denoise(self._schedule, self._device, on_step)
-        batch.denoiser.to_decoding()
-        decoded = batch.denoiser.decoder.decode(denoised.latents, batch.jobs[0].numerics.rounding)
-        shared = self._facts(batch, denoised)
-        return [
-            Rendered(pixels=pixels, facts=shared | batch.facts_of(k) | ({"decode_fp32_retry": True} if again else {}))
-            for k, (pixels, again) in enumerate(decoded[:wanted])
-        ]
-
     def _facts(self, batch: "Batch", denoised: Denoised) -> dict[str, Any]:
         stepper = denoised.stepper
         return {
@@ -138,7 +174,6 @@ class DiffusionSession:
             "sigmas": [rounded(sigma) for sigma in stepper.sigmas],
             "device": self._device.type,
             "dtype": name_of(batch.denoiser.dtype),
-            "vae_dtype": name_of(batch.denoiser.decoder.dtype),
             "batch_size": len(batch.jobs),
             "seconds_denoise": round(denoised.seconds, 3),
         }
@@ -146,9 +181,7 @@ class DiffusionSession:
     def _let_go(self) -> None:
         self._denoiser = None
         self._remembered = Remembered()
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back_memory(self._device)
 
     def close(self) -> None:
         """Let the model go and give its memory back."""
@@ -164,8 +197,10 @@ class Batch:
     jobs: Sequence[Job]
     asked: Sequence[Asked]
 
-    def denoise(self, schedule: dict[str, Any], device: torch.device, on_step: OnStep) -> Denoised:
-        """Take the steps from noise to latents."""
+    def denoise(
+        self, schedule: dict[str, Any], device: torch.device, on_step: OnStep, *, most: int | None = None
+    ) -> Denoised:
+        """Take the steps from noise to latents, or `most` of them."""
         began = time.perf_counter()
         first = self.jobs[0]
         seeds = [job.seed for job in self.jobs]
@@ -182,6 +217,8 @@ class Batch:
             if stepper.steps_taken > told:
                 told = stepper.steps_taken
                 on_step(told)
+            if told == most:
+                break
         seconds = time.perf_counter() - began
         return Denoised(latents=latents, stepper=stepper, evaluations=evaluations, seconds=seconds)
 
@@ -221,7 +258,6 @@ class Batch:
         """Return what is to be said of one picture alone."""
         wanted, unwanted = self.asked[place]
         facts: dict[str, Any] = {
-            "batch_index": place,
             "prompt_tokens": wanted.tokens,
             "chunks": wanted.chunks,
             "guided": unwanted is not None,

@@ -26,7 +26,10 @@ MAX_DEPTH: Final = 16
 """Lists and mappings inside one another. A manifest needs five."""
 MAX_DIGITS: Final = 40
 """Of a number. A seed has twenty."""
+MAX_VALUES: Final = 2_000_000
+"""In one file. Each takes a few hundred bytes of memory, and two in the file."""
 
+_TOO_MANY: Final = f"more than {MAX_VALUES:,} values; split the file"
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+(?:[eE][-+]?[0-9]+)?)?")
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None, "": None}
 _QUOTE_IT: Final = "indent with spaces, and put text that has any of : # { } [ ] , & * ! | > % @ ` in quotes"
@@ -116,6 +119,8 @@ class _YamlBuilder:
 
     def _value(self, event: Any, at: Location, depth: int) -> Any:
         self._plain_yaml(event, depth)
+        if len(self.lines) >= MAX_VALUES:
+            self._fail(event, _TOO_MANY)
         self.lines.setdefault(at, event.start_mark.line + 1)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
@@ -253,6 +258,8 @@ class _JsonBuilder:
         """Return the value that begins at `at`, and where the next thing begins."""
         if depth > MAX_DEPTH:
             self._fail(at, f"more than {MAX_DEPTH} lists and mappings inside one another")
+        if len(self.lines) >= MAX_VALUES:
+            self._fail(at, _TOO_MANY)
         self.lines.setdefault(location, self._line_of(at))
         opening = self._text[at : at + 1]
         if opening == "{":

@@ -15,6 +15,7 @@ from batchgen.job import FIELDS
 from batchgen.manifest.manifest import Entry, Manifest, Subset
 from batchgen.manifest.reading import Document, Location, parse_json, parse_yaml, read_text
 from batchgen.sampling.names import explain_field
+from batchgen.wishes import WISHES
 
 KEYS: Final = (
     "name",
@@ -31,7 +32,7 @@ KEYS: Final = (
 )
 """Every key of a manifest, in the order in which people write them."""
 
-CHOICES: Final = (*sorted(FIELDS), "model", "size")
+CHOICES: Final = (*sorted({*FIELDS, *WISHES} - {"mask_alpha"}), "model", "size")
 """What a prompt's entry may say: recipe fields, the model, and `size` for width and height together. `set` and bundles
 may say the same, but for the two that are always axes."""
 
@@ -46,7 +47,27 @@ _NOT_HERE: Final[Mapping[str, str]] = {
 }
 """A manifest may be a stranger's; these belong to the person who runs it."""
 
+_NESTED: Final = frozenset((*WISHES, "model"))
+"""Fields whose values may be lists or mappings."""
+
 _NAME: Final = re.compile(r"[^\W_][\w .-]{0,63}")
+_NAME_BYTES: Final = 160
+"""Of a run's name in UTF-8: a letter may have four, and file systems take 255."""
+
+
+_RESERVED: Final = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"))
+)
+"""What Windows keeps for devices, with any ending."""
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether Windows would take a file's name for a device: `con`, `NUL.txt`.
+
+    >>> [is_reserved(name) for name in ("con", "NUL.txt", "console")]
+    [True, True, False]
+    """
+    return name.partition(".")[0].rstrip().lower() in _RESERVED
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -162,11 +183,15 @@ class _Shape:
     def name(self, value: Any, stem: str) -> str:
         """Return the run's name: a folder will have it."""
         if value is None:
-            return re.sub(r"[^\w .-]", "-", stem).lstrip("._- ")[:64].rstrip(" .") or "manifest"
+            kept = re.sub(r"[^\w .-]", "-", stem).lstrip("._- ")[:64]
+            kept = kept.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "manifest"
+            return f"run-{kept}" if is_reserved(kept) else kept
         text = self.text(("name",), value)
-        if not _NAME.fullmatch(text) or text[-1] in " .":
+        if not _NAME.fullmatch(text) or text[-1] in " ." or len(text.encode()) > _NAME_BYTES:
             right = "letters, digits, spaces and . _ - (at most 64, a letter or digit first)"
-            self.fail(("name",), f"name: a folder gets this name, so it is made of {right}, not {text!r}")
+            self.fail(("name",), f"name: a folder gets this name, so it is made of {right}, not {text[:80]!r}")
+        if is_reserved(text):
+            self.fail(("name",), f"name: {text!r} is a device for Windows, and no folder there; choose another")
         return text
 
     def choices(self, at: Location, value: Any) -> Mapping[str, Any]:
@@ -174,7 +199,11 @@ class _Shape:
         found = self.mapping(at, value)
         for key in found:
             self.no_axis((*at, key), key)
-        return {key: self.scalar((*at, key), each) for key, each in found.items()}
+        return {key: self.value((*at, key), key, each) for key, each in found.items()}
+
+    def value(self, at: Location, name: str, value: Any) -> Any:
+        """Return what stands under a field: one value, but for those that have parts of their own."""
+        return self.scalar(at, value) if value is None or name not in _NESTED else value
 
     def entries(self, value: Any) -> tuple[Entry, ...]:
         """Return the items of `prompts`."""
@@ -196,8 +225,8 @@ class _Shape:
             self.fail(at, f"needs exactly one of prompt, template, file; it has: {keys}{hint}")
         kind = kinds[0]
         rest = {key: each for key, each in value.items() if each is not None}
-        for key in [key for key, each in rest.items() if isinstance(each, dict | list)]:
-            self.scalar((*at, key), rest[key])
+        for key, each in rest.items():
+            self.value((*at, key), key, each)
         text = self.text((*at, kind), rest.pop(kind, None))
         sample, sample_seed = self.draw(at, rest) if kind == "template" else (None, 0)
         labels = {key: self.text((*at, key), rest.pop(key)) for key in ("name", "note") if key in rest}
@@ -237,7 +266,7 @@ class _Shape:
             items = values if isinstance(values, list) else [values]
             if not items:
                 self.fail(at, f"{name}: an axis without values would make no picture; give it one or leave it out")
-            found[name] = tuple(self.scalar((*at, i), item) for i, item in enumerate(items))
+            found[name] = tuple(self.value((*at, i), name, item) for i, item in enumerate(items))
         return found
 
     def no_axis(self, at: Location, name: str) -> None:

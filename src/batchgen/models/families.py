@@ -43,8 +43,8 @@ class Family:
     texts: tuple[str, ...]
     """Folders of the components without: tokenizers, and the scheduler's configuration."""
 
-    configuration: str
-    """The hub id whose configuration and tokenizer files fit every single-file checkpoint of the family."""
+    tokenizers: str
+    """The option of conf/model/ whose hub repository has the tokenizers of every model of the family."""
 
     def check(self, canvas: Canvas, sampling: Sampling, where: str | None = None) -> None:
         """Refuse what no model of this family can do, before anything is loaded.
@@ -81,7 +81,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 pipelines=("StableDiffusionPipeline",),
                 modules=_SD15_MODULES,
                 texts=_SD15_TEXTS,
-                configuration="stable-diffusion-v1-5/stable-diffusion-v1-5",
+                tokenizers="sd15",
             ),
             Family(
                 name="sdxl",
@@ -90,7 +90,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 pipelines=("StableDiffusionXLPipeline",),
                 modules=(*_SD15_MODULES, "text_encoder_2"),
                 texts=(*_SD15_TEXTS, "tokenizer_2"),
-                configuration="stabilityai/stable-diffusion-xl-base-1.0",
+                tokenizers="sdxl",
             ),
             Family(
                 name="flux",
@@ -101,7 +101,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 pipelines=("FluxPipeline",),
                 modules=("transformer", "vae", "text_encoder", "text_encoder_2"),
                 texts=(*_SD15_TEXTS, "tokenizer_2"),
-                configuration="black-forest-labs/FLUX.1-dev",
+                tokenizers="flux_schnell",
             ),
         )
     }

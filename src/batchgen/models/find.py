@@ -7,20 +7,22 @@ import fnmatch
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchgen.errors import ModelError
-from batchgen.models.families import FAMILIES
+from batchgen.models.extra_paths import extra_folders
 from batchgen.models.folder import INDEX
+from batchgen.models.gathered import gather
+from batchgen.models.header import CONVERT
+from batchgen.models.hub import hub_cache, snapshot
+from batchgen.models.shelf import PICKLES
 from batchgen.shipped import shipped_model
-
-_PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a model comes from: exactly one of the first four."""
+    """Where a model comes from: exactly one of the first five, but a file may have a hub id beside it."""
 
     builtin: str | None = None
     """An embedded model, by name."""
@@ -29,11 +31,15 @@ class Source:
     """A diffusers folder: absolute, from `~`, or the name of one in a models folder."""
 
     hub: str | None = None
-    """A hub id (`owner/name`), looked up in the local Hugging Face cache."""
+    """A hub id (`owner/name`), looked up in the local Hugging Face cache. Beside `file`: a repository that has it."""
 
     file: tuple[str, ...] = ()
     """A single-file checkpoint: absolute, from `~`, or names to find in the models folders, `*` allowed; the first
     that is found counts."""
+
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """A model in several files, as ComfyUI has it: components (`transformer`, `vae`, `text_encoder`, ...) and the names
+    or paths of their files."""
 
     revision: str = "main"
     """Of a hub id: a branch, a tag or a whole commit hash."""
@@ -50,41 +56,21 @@ def find(source: Source, folders: Sequence[Path], *, name: str, where: str | Non
     """
     if source.builtin:
         return _builtin(source.builtin, where)
-    if source.hub:
-        found, looked, get = _in_cache(source.hub, source)
-    elif source.folder:
-        found, looked, get = _in_folders(source.folder, folders)
-    else:
-        found, looked, get = _by_name(source.file, folders, where)
+    try:
+        if source.parts:
+            return gather(source.parts, folders, where)
+        if source.file:
+            found, looked, get = _by_name(source, folders, name, where)
+        elif source.folder:
+            found, looked, get = _in_folders(source.folder, folders)
+        else:
+            found, looked, get = _in_cache(str(source.hub), source, name)
+    except (OSError, UnicodeError, RuntimeError) as error:  # too long a name, bytes that are no text, nobody's home
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ModelError(f"model {name!r} cannot be looked for: {reason}", where=where) from error
     if found is None:
         raise ModelError(f"model {name!r} is not on this machine: looked for {looked}; {get}", where=where)
     return found
-
-
-def configuration(checkpoint: Path, family: str) -> Path:
-    """Return the diffusers folder with the configurations and tokenizers that a single-file checkpoint does not hold.
-
-    It is the folder of the checkpoint's name beside it, else that of the family's base model in the Hugging Face cache.
-
-    Raises:
-        ModelError: neither is here.
-    """
-    beside, base = checkpoint.with_suffix(""), FAMILIES[family].configuration
-    if (beside / INDEX).is_file():
-        return beside
-    if snapshot := _snapshot(base, "main"):
-        return snapshot
-    looked = f"looked for {beside}/ and {base} in {hub_cache()}"
-    get = _download(base, Source(include=("*.json", "*.txt", "*.model")))
-    raise ModelError(f"its configuration and tokenizer files are not here: {looked}; {get}", where=str(checkpoint))
-
-
-def hub_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of the local Hugging Face cache, by the variables that its own tools read."""
-    if chosen := environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(chosen).expanduser()
-    home = environment.get("HF_HOME") or Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(home).expanduser() / "hub"
 
 
 def _builtin(model: str, where: str | None) -> Path:
@@ -98,27 +84,18 @@ _Answer = tuple[Path | None, str, str]
 """What was found, what was looked for where, and how to get it."""
 
 
-def _in_cache(hub_id: str, source: Source) -> _Answer:
+def _in_cache(hub_id: str, source: Source, name: str) -> _Answer:
     looked = f"{hub_id} (revision {source.revision}) in {hub_cache()}"
-    return _snapshot(hub_id, source.revision), looked, _download(hub_id, source)
+    return snapshot(hub_id, source.revision, INDEX), looked, _download(hub_id, source, name)
 
 
-def _snapshot(hub_id: str, revision: str) -> Path | None:
-    """Return the snapshot that `revision` stands for; the cache keeps a file for every branch and tag it knows."""
-    repository = hub_cache() / f"models--{hub_id.replace('/', '--')}"
-    reference = repository / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    snapshot = repository / "snapshots" / commit
-    return snapshot if (snapshot / INDEX).is_file() else None
-
-
-def _download(hub_id: str, source: Source) -> str:
+def _download(hub_id: str, source: Source, name: str) -> str:
     words = ["hf", "download", hub_id]
     if source.revision != "main":
         words += ["--revision", source.revision]
     if source.include:
         words += ["--include", *source.include]
-    return f"where there is a network, get it by: {shlex.join(words)}"
+    return f"where there is a network, get it by: batchgen models pull {name}, or: {shlex.join(words)}"
 
 
 def _in_folders(wanted: str, folders: Sequence[Path]) -> _Answer:
@@ -131,21 +108,27 @@ def _in_folders(wanted: str, folders: Sequence[Path]) -> _Answer:
     return found, looked, "put it there, or say where your models are: paths.models=[FOLDER]"
 
 
-def _by_name(names: Sequence[str], folders: Sequence[Path], where: str | None) -> _Answer:
-    for wanted in names:
-        if wanted.lower().endswith(_PICKLES):
+def _by_name(source: Source, folders: Sequence[Path], name: str, where: str | None) -> _Answer:
+    for wanted in source.file:
+        if wanted.lower().endswith(PICKLES):
             raise ModelError(_no_pickle(wanted), where=where)
-    looked = f"{' or '.join(names)} in {', '.join(map(str, folders))}"
+    places = [place for folder in folders for place in (folder, *extra_folders(folder, "checkpoint"))]
+    looked = f"{' or '.join(source.file)} in {', '.join(map(str, places))}"
     put = f"put the file into {folders[0]}/checkpoints/" if folders else "put the file into a models folder"
     get = f"{put}, or say where your models are: paths.models=[FOLDER]"
-    return next(_candidates(names, folders), None), looked, get
+    found = next(_candidates(source.file, places), None)
+    if source.hub:
+        looked, get = f"{looked}, and {source.hub} in {hub_cache()}", f"{get}; or: batchgen models pull {name}"
+        found = found or next((place / each for each in source.file if (place := _held(source, each))), None)
+    return found, looked, get
+
+
+def _held(source: Source, file: str) -> Path | None:
+    return snapshot(str(source.hub), source.revision, file)
 
 
 def _no_pickle(file: str) -> str:
-    return (
-        f"{Path(file).name} is a pickle, which can run code when it is loaded; use the model's .safetensors, "
-        "or convert it once: torch.load(FILE, weights_only=True), then safetensors.torch.save_file()"
-    )
+    return f"{Path(file).name} is a pickle, which can run code when it is loaded; use the model's {CONVERT}"
 
 
 def _candidates(names: Iterable[str], folders: Sequence[Path]) -> Iterator[Path]:
@@ -159,7 +142,8 @@ def _candidates(names: Iterable[str], folders: Sequence[Path]) -> Iterator[Path]
             continue
         if files is None:
             files = [file for folder in folders for file in checkpoints(folder)]
-        yield from (file for file in files if fnmatch.fnmatch(file.name.lower(), place.name.lower()))
+        tail = f"*/{place.as_posix().lower()}"
+        yield from (file for file in files if fnmatch.fnmatch(file.as_posix().lower(), tail))
 
 
 def checkpoints(folder: Path) -> list[Path]:

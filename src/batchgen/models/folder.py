@@ -11,9 +11,13 @@ from typing import Any
 
 from batchgen.errors import ModelError
 from batchgen.models.families import Family
+from batchgen.models.header import CONVERT
 
 INDEX = "model_index.json"
 """What makes a folder a model: the names and classes of its components."""
+
+ORIGINAL = "original.safetensors"
+"""In a folder that batchgen put together: weights of a component under another program's names, mostly a link."""
 
 _ADAPTER = "adapter_config.json"
 """What a LoRA of peft is known by. transformers lays one that is there over the weights, where peft is installed."""
@@ -87,7 +91,11 @@ def component(folder: Path, name: str) -> Path:
 
 def _needed(file: Path) -> Path:
     # In the Hugging Face cache files are links, and what a broken download leaves is a link to nothing.
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except OSError as error:  # a name that no file can have, out of a stranger's index
+        raise ModelError(f"cannot be read: {error.strerror}", where=str(file)[:200]) from error
+    if not there:
         raise ModelError("is missing, so the model is not whole; download it again", where=str(file))
     return file
 
@@ -111,6 +119,8 @@ def component_weights(folder: Path) -> tuple[str | None, list[Path]]:
     if (folder / _ADAPTER).exists():
         text = "would be laid over the weights beside it, where peft is installed; move it and its weights away"
         raise ModelError(text, where=str(folder / _ADAPTER))
+    if (folder / ORIGINAL).is_symlink():
+        return None, [_needed(folder / ORIGINAL)]
     ranked = []
     base = "model" if folder.name.startswith("text_encoder") else "diffusion_pytorch_model"
     for file in folder.iterdir():
@@ -125,7 +135,7 @@ def component_weights(folder: Path) -> tuple[str | None, list[Path]]:
 
 def _why_no_weights(folder: Path) -> str:
     if any(file.suffix in _PICKLES for file in folder.iterdir()):
-        return "has its weights only as a pickle, which can run code when it is loaded; get the .safetensors of it"
+        return f"has its weights only as a pickle, which can run code when it is loaded; get the {CONVERT}"
     return "has no .safetensors weights, so the model is not whole; download it again"
 
 

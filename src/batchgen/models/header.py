@@ -7,6 +7,7 @@ every library below would say the same of all of them: that deserialising failed
 
 import json
 import math
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,15 @@ _BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 
+CONVERT = ".safetensors, or convert it once: torch.load(FILE, weights_only=True), then safetensors.torch.save_file()"
+"""What to do with a pickle, behind `use the` or `get the`."""
+
+_RENAMED = f"is a pickle under another name, and a pickle can run code when it is loaded; get the {CONVERT}"
 _FORMS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the weights: fetch them with `git lfs pull`"),
     (b"<", "is a web page, not weights: the download was answered with a page; download it again"),
-    (b"PK\x03\x04", "is a pickle checkpoint under another name, and a pickle can run code when it is loaded"),
-    (b"\x80", "is a pickle checkpoint under another name, and a pickle can run code when it is loaded"),
+    (b"PK\x03\x04", _RENAMED),
+    (b"\x80", _RENAMED),
 )
 """How files begin that people have in place of weights, and what to say of them."""
 
@@ -65,16 +70,23 @@ def read_header(path: Path) -> Header:
         ModelError: the file cannot be read, is no safetensors file, or is not whole; in words that say which.
     """
     try:
-        size = path.stat().st_size
+        size = _size(path)
         with path.open("rb") as file:
             fields, start = _read_json(path, file, size)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from error
     _refuse_unfinished(path)
-    metadata = fields.pop("__metadata__", {})
+    metadata = _metadata(path, fields.pop("__metadata__", {}))
     tensors = {name: _tensor(path, name, entry) for name, entry in fields.items()}
     _check_length(path, size - start, _data_length(path, fields))
-    return Header(tensors=tensors, metadata=metadata if isinstance(metadata, dict) else {})
+    return Header(tensors=tensors, metadata=metadata)
+
+
+def _size(path: Path) -> int:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+        raise ModelError("is no file", where=str(path))
+    return found.st_size
 
 
 def _read_json(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
@@ -117,16 +129,25 @@ def _refuse_unfinished(path: Path) -> None:
         raise ModelError(f"is still being downloaded: {path.name}.aria2 lies beside it", where=str(path))
 
 
+def _metadata(path: Path, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ModelError("is damaged: its __metadata__ is not made of texts", where=str(path))
+    return value
+
+
 def _tensor(path: Path, name: str, entry: Any) -> Tensor:
     try:
-        dtype, shape = str(entry["dtype"]), tuple(int(side) for side in entry["shape"])
-        begin, end = (int(offset) for offset in entry["data_offsets"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"is damaged: its header says nothing sensible of {name!r}", where=str(path)) from error
+        dtype, shape = entry["dtype"], tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        sensible = isinstance(dtype, str) and all(type(n) is int and 0 <= n < 2**63 for n in (*shape, begin, end))
+    except (KeyError, TypeError, ValueError):
+        sensible = False
+    if not sensible:
+        raise ModelError(f"is damaged: its header says nothing sensible of {name[:80]!r}", where=str(path))
     # A type that is newer than this table is taken at its word.
     needed = (math.prod(shape) * _BITS[dtype] + 7) // 8 if dtype in _BITS else end - begin
     if end - begin != needed:
-        raise ModelError(f"is damaged: {name!r} has {end - begin} bytes and needs {needed}", where=str(path))
+        raise ModelError(f"is damaged: {name[:80]!r} has {end - begin} bytes and needs {needed}", where=str(path))
     return Tensor(dtype, shape, needed)
 
 

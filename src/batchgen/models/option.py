@@ -20,10 +20,11 @@ _SOURCE: Types = {
     "folder": _Text,
     "hub": Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")],
     "file": _Text | Annotated[list[_Text], Field(min_length=1)],
+    "parts": Annotated[dict[str, _Text], Field(min_length=1)],
     "revision": Annotated[str, Field(pattern=r"^\w[\w./-]*$")],
     "include": list[_Text],
 }
-_ORIGINS = ("builtin", "folder", "hub", "file")
+_ORIGINS = ("builtin", "folder", "hub", "file", "parts")
 _RECOMMENDED: Types = {name: kind for name, kind in FIELDS.items() if name not in {"prompt", "seed"}}
 
 
@@ -78,7 +79,7 @@ def _read_recommended(values: Mapping[str, Any]) -> dict[str, Any]:
 def _read_source(values: Mapping[str, Any]) -> Source:
     found = read(_SOURCE, values)
     origins = [key for key in _ORIGINS if key in found]
-    if len(origins) != 1:
+    if len(origins) != 1 and origins != ["hub", "file"]:
         raise Misread("", f"source: exactly one of {', '.join(_ORIGINS)} says where a model is, not {len(origins)}")
     if "hub" not in found and found.keys() - _ORIGINS:
         raise Misread("", "source: revision and include belong to hub alone")
@@ -88,6 +89,7 @@ def _read_source(values: Mapping[str, Any]) -> Source:
         folder=found.get("folder"),
         hub=found.get("hub"),
         file=(files,) if isinstance(files, str) else tuple(files),
+        parts=MappingProxyType(found.get("parts", {})),
         revision=found.get("revision", "main"),
         include=tuple(found.get("include", ())),
     )

@@ -5,13 +5,26 @@ from pathlib import Path
 
 from batchgen.errors import ModelError
 from batchgen.job import Model
+from batchgen.models.configuration import configuration
 from batchgen.models.digest import DigestCache, OnHash, model_digest
 from batchgen.models.families import FAMILIES
-from batchgen.models.find import configuration, find
+from batchgen.models.find import find
 from batchgen.models.folder import files_in_use, read_index
-from batchgen.models.header import Header, read_header
+from batchgen.models.header import read_header
 from batchgen.models.option import ModelConf
+from batchgen.models.recognise import recognise
 from batchgen.models.training import check_training
+
+_OTHERWISE = {
+    "diffusion_model": "a bare denoiser, without autoencoder and text encoders (source.parts puts them together)",
+    "lora": "a LoRA",
+    "vae": "an autoencoder alone",
+    "text_encoder": "a text encoder alone",
+    "upscaler": "an upscaler",
+    "embedding": "an embedding",
+    "unknown": "something else than a whole checkpoint",
+}
+"""What a file is that is no whole checkpoint."""
 
 
 def resolve(conf: ModelConf, folders: Sequence[Path], cache: DigestCache, on_hash: OnHash | None = None) -> Model:
@@ -21,18 +34,20 @@ def resolve(conf: ModelConf, folders: Sequence[Path], cache: DigestCache, on_has
         ModelError: the model is not on this machine, not whole, or of another family.
     """
     path = find(conf.source, folders, name=conf.name, where=conf.where).absolute()
-    return Model(
-        digest=model_digest(files_of(conf, path), cache, on_hash), family=conf.family, name=conf.name, path=str(path)
-    )
+    files = files_of(conf, path, folders)
+    return Model(digest=model_digest(files, cache, on_hash), family=conf.family, name=conf.name, path=str(path))
 
 
-def files_of(conf: ModelConf, path: Path) -> dict[str, Path]:
+def files_of(conf: ModelConf, path: Path, folders: Sequence[Path] = ()) -> dict[str, Path]:
     """Return the files in use of the model at `path`, by the part they play, once they are seen to be whole.
+
+    The vocabularies that a single file needs are looked for in the models folders `folders` too; once a model was
+    resolved, they need not be said again.
 
     Raises:
         ModelError: one is missing or not whole, or the model is of another family.
     """
-    return _folder_files(path, conf) if path.is_dir() else _checkpoint_files(path, conf)
+    return _folder_files(path, conf) if path.is_dir() else _checkpoint_files(path, conf, folders)
 
 
 def _folder_files(folder: Path, conf: ModelConf) -> dict[str, Path]:
@@ -46,10 +61,14 @@ def _folder_files(folder: Path, conf: ModelConf) -> dict[str, Path]:
     return files
 
 
-def _checkpoint_files(checkpoint: Path, conf: ModelConf) -> dict[str, Path]:
+def _checkpoint_files(checkpoint: Path, conf: ModelConf, folders: Sequence[Path]) -> dict[str, Path]:
     """Return the files by the part they play: renaming a checkpoint makes no other model of it."""
-    _agree(conf, checkpoint_family(read_header(checkpoint)), "something else than a whole checkpoint")
-    folder = configuration(checkpoint, conf.family)
+    found = recognise(read_header(checkpoint))
+    if found.refused:
+        raise ModelError(found.refused, where=str(checkpoint))
+    whole = found.kind == "checkpoint"
+    _agree(conf, found.family if whole else None, _OTHERWISE.get(found.kind, _OTHERWISE["unknown"]))
+    folder = configuration(checkpoint, conf.family, folders)
     described = files_in_use(folder, FAMILIES[conf.family], weights=False)
     check_training(folder, FAMILIES[conf.family])
     return {"checkpoint": checkpoint} | {f"configuration/{name}": file for name, file in described.items()}
@@ -60,28 +79,3 @@ def _agree(conf: ModelConf, found: str | None, otherwise: str) -> None:
         title = FAMILIES[found].title if found else otherwise
         message = f"model {conf.name!r} is {title}, not {FAMILIES[conf.family].title} as its family says"
         raise ModelError(message, where=conf.where)
-
-
-def checkpoint_family(header: Header) -> str | None:
-    """Return the family of a whole single-file checkpoint, by its tensors' names and shapes; None if it is no such.
-
-    Whole means that its autoencoder is in it: a bare denoiser or a LoRA is not.
-    """
-    names = tuple(header.tensors)
-    if not _any(names, "first_stage_model.", "vae."):
-        return None
-    if _any(names, "double_blocks.", "model.diffusion_model.double_blocks."):
-        return "flux"
-    if _any(names, "conditioner.embedders.1."):
-        return "sdxl"
-    return "sd15" if _any(names, "cond_stage_model.transformer.") and _context_size(header) == 768 else None
-
-
-def _any(names: Sequence[str], *beginnings: str) -> bool:
-    return any(name.startswith(beginnings) for name in names)
-
-
-def _context_size(header: Header) -> int:
-    """Return the width of the text embeddings that cross attention takes: 768 in Stable Diffusion 1, 1024 in 2."""
-    shapes = (tensor.shape for name, tensor in header.tensors.items() if name.endswith("attn2.to_k.weight"))
-    return next((shape[1] for shape in shapes if len(shape) == 2), 0)

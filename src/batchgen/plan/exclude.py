@@ -9,11 +9,15 @@ from typing import Any, Final
 from batchgen.errors import ManifestError, unknown_name
 from batchgen.job import FIELDS
 from batchgen.manifest import Manifest
-from batchgen.plan.fields import wrong_field
+from batchgen.manifest.reading import plain_value
+from batchgen.manifest.shape import CHOICES
+from batchgen.plan.fields import TEXTS, FieldReader, wrong_field
 from batchgen.plan.sweep import label
 
 _COMPARISON: Final = re.compile(r"(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_JUDGED: Final = frozenset(CHOICES) - TEXTS | {"sampler", "schedule"}
+"""Fields of which it is known what they can never be."""
 _OTHER: Final = "!="
 """Before a number or word: every value but this."""
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {">": gt, ">=": ge, "<": lt, "<=": le}
@@ -70,17 +74,18 @@ def _matches(value: Any, wanted: Any) -> bool:
     comparison = _COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
     if comparison is not None and isinstance(value, int | float):
         return _OPERATORS[comparison[1]](value, float(comparison[2]))
-    return value is not None and label(value) == label(wanted)
+    return _is(value, label(wanted))
 
 
 class Exclusions:
     """The exclusions of a manifest. Counts what it leaves out, and notices conditions that nothing ever meets."""
 
-    def __init__(self, manifest: Manifest, axes: Iterable[str]) -> None:
+    def __init__(self, manifest: Manifest, axes: Iterable[str], reader: FieldReader) -> None:
         """Read the exclusions.
 
         Raises:
-            ManifestError: a name is neither an axis nor a field, or a comparison compares with no number.
+            ManifestError: a name is neither an axis nor a field, a comparison compares with no number, or a field can
+                never have such a value.
         """
         known = tuple(dict.fromkeys((*axes, *FIELDS, "model")))
         self.count = 0
@@ -88,6 +93,9 @@ class Exclusions:
             [_condition(manifest, i, name, wanted, known) for name, wanted in item.items()]
             for i, item in enumerate(manifest.exclude)
         ]
+        for condition in (condition for item in self._all for condition in item):
+            for wanted in condition.wanted if condition.name in _JUDGED else ():
+                _possible(condition, wanted, reader)
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -119,3 +127,30 @@ def _condition(manifest: Manifest, i: int, name: str, wanted: Sequence[Any], kno
         if compares and not _COMPARISON.fullmatch(each):
             raise ManifestError(f"exclude: {each!r} must compare with a number, such as '>12'", where=where)
     return _Condition(name=name, wanted=tuple(wanted), where=where)
+
+
+def _possible(condition: _Condition, wanted: Any, reader: FieldReader) -> None:
+    """Refuse a value that the field never has; one that this sweep does not have is only warned about."""
+    name, where = condition.name, condition.where
+    if isinstance(wanted, str) and _COMPARISON.fullmatch(wanted):
+        if not _is_number(name, reader):
+            raise ManifestError(f"exclude: {name} is no number to compare; name its values, or '!=VALUE'", where=where)
+        return
+    word = _but(wanted)
+    # Written in any way: '12', 12 and 12.0 are the same steps.
+    value = plain_value(label(plain_value(label(wanted) if word is None else word)))
+    try:
+        reader.read(name, value, where)
+    except ManifestError as error:
+        hint = "; comparisons are written '>12', '<=4' and '!=8'" if _is_number(name, reader) else ""
+        raise ManifestError(f"exclude: {error.message}{hint}", where=where) from error
+
+
+def _is_number(name: str, reader: FieldReader) -> bool:
+    for value in (1, 8):
+        try:
+            reader.read(name, value, None)
+        except ManifestError:
+            continue
+        return True
+    return False

@@ -20,11 +20,13 @@ from batchgen.plan.blocks import Block, Digits, read_blocks
 from batchgen.plan.dimensions import Dimension, read_dimensions
 from batchgen.plan.exclude import Exclusions
 from batchgen.plan.fields import Confs, FieldReader
+from batchgen.plan.making import Maker, Ordered, instead
 from batchgen.plan.prompts import read_prompts
 from batchgen.plan.resolve import Parts, Resolver
 from batchgen.plan.subset import drawn
 from batchgen.plan.sweep import Axis, label, read_seeds
 from batchgen.plan.words import Fields, with_words
+from batchgen.wishes import From
 
 DEFAULT_LIMIT: Final = 1_000_000
 """Cells that are written out without a flag."""
@@ -105,6 +107,7 @@ class _Row(NamedTuple):
     parts: Parts
     text: Text
     coordinates: tuple[Any, ...]
+    digits: Digits
 
 
 def expand(manifest: Manifest, fields: Fields, confs: Confs, *, limit: int = DEFAULT_LIMIT) -> Sweep:
@@ -148,9 +151,11 @@ class _Expansion:
         self._confs = reader.confs
         places = {name: manifest.where(("set", name)) for name in manifest.set}
         settings = reader.read_all(manifest.set, manifest.where(("set",)), places)
-        self._resolver = Resolver(reader.confs, settings, manifest.where(("set",)))
+        self._resolver = Resolver(reader.confs, settings, manifest.where(("set",)), manifest.folder)
+        self._maker = Maker(reader.confs)
+        self._models: dict[str, Model] = {}
         self._names = ("prompt", *(name for dimension in dimensions for name in dimension.names), "seed")
-        self._exclusions = Exclusions(manifest, self._names)
+        self._exclusions = Exclusions(manifest, self._names, reader)
         self._ends = list(accumulate(block.size for block in blocks))
 
     def sweep(self, seeds: Sequence[int], limit: int) -> Sweep:
@@ -245,7 +250,7 @@ class _Expansion:
             raise ManifestError(str(error)[:200], where=block.prompt.where) from error
         coordinates = [value for option in block.chosen(digits) for value in option.coordinates]
         text = Text(prompt=prompt, **{**parts.text, **block.texts})
-        return _Row(block, parts, text, (block.prompt.label, *coordinates))
+        return _Row(block, parts, text, (block.prompt.label, *coordinates), digits)
 
     def _possible(self, rows: Iterable[tuple[_Row, int]]) -> None:
         """Refuse what a model's family cannot do, before any model is looked for."""
@@ -277,30 +282,40 @@ class _Expansion:
         return self._manifest.where(("set", name))
 
     def _cells(self, rows: Iterable[tuple[_Row, int]]) -> tuple[Cell, ...]:
-        blocks = {row.parts.model: row.block for row, _ in rows}
-        models = {name: self._found(name, block) for name, block in blocks.items()}
         return tuple(
             Cell(
                 coordinates=Coordinates(self._names, (*row.coordinates, seed)),
-                job=Job(
-                    model=models[row.parts.model],
-                    text=row.text,
-                    canvas=row.parts.canvas,
-                    sampling=row.parts.sampling,
-                    seed=seed,
-                    numerics=row.parts.numerics,
-                ),
+                job=self._job(row, seed),
                 name=row.block.prompt.name,
                 note=row.block.prompt.note,
             )
             for row, seed in rows
         )
 
-    def _found(self, name: str, block: Block) -> Model:
+    def _job(self, row: _Row, seed: int, behind: tuple[Digits, ...] = ()) -> Job:
+        """Make the job of a place; where it begins with another option's picture, that one's first."""
+        image, first = row.parts.wishes.get("init_image"), None
+        if isinstance(image, From):
+            digits = instead(image, row.block.options, row.digits, self._places(row))
+            if digits in behind:
+                raise ManifestError(f"init_image: {image.option!r} begins with itself", where=self._places(row)[0])
+            first = self._job(self._row(row.block, digits), seed, (*behind, row.digits))
+        model = self._model(row.parts.model, row.block)
         try:
-            return self._confs.resolve(name)
-        except ModelError as error:
-            raise ModelError(error.message, where=error.where or self._place("model", block)) from error
+            return self._maker.job(Ordered(parts=row.parts, text=row.text, seed=seed, model=model, first=first))
+        except UsageError as error:
+            raise type(error)(error.message, where=error.where or self._place(error.message, row.block)) from error
+
+    def _places(self, row: _Row) -> tuple[str | None, ...]:
+        return (*(dimension.wheres[0] for dimension in self._dimensions), row.block.prompt.where)
+
+    def _model(self, name: str, block: Block) -> Model:
+        if name not in self._models:
+            try:
+                self._models[name] = self._confs.resolve(name)
+            except ModelError as error:
+                raise ModelError(error.message, where=error.where or self._place("model", block)) from error
+        return self._models[name]
 
     def _axes(self, cells: Sequence[Cell], seeds: Sequence[int]) -> tuple[Axis, ...]:
         ranks = {"seed": _rank_of(seeds)}

@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Any, Final, NoReturn, Protocol
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn, Protocol
 
 from batchgen.engine import Runtime
 from batchgen.errors import ManifestError, UsageError, unknown_name
-from batchgen.job import FIELDS, Model, check_field
+from batchgen.job import FIELDS, File, Model, check_field
 from batchgen.manifest.reading import text_problem
-from batchgen.manifest.shape import CHOICES
+from batchgen.manifest.shape import CHOICES, KEYS
 from batchgen.plan.sweep import is_range, label, read_seed
-from batchgen.sampling.names import SCHEDULES, explain_field, explain_sampler, explain_schedule
+from batchgen.sampling.names import FIELD_ALIASES, SCHEDULES, explain_field, explain_sampler, explain_schedule
+from batchgen.wishes import WISHES, read_wish
 
 
 def _text_fields() -> Iterator[str]:
@@ -25,11 +27,15 @@ def _text_fields() -> Iterator[str]:
 VARIABLE: Final = re.compile(r"[^\W\d][\w-]*")
 """What the name of a prompt variable looks like."""
 
+_ALMOST_A_RANGE: Final = re.compile(r"\.\.|…")
 _SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
-TEXTS: Final = frozenset(_text_fields())
+TEXTS: Final = frozenset((*_text_fields(), *WISHES)) - {"lora_scale"}
 """Fields that take any text, so that `7` and `0..3` are texts there."""
 
 _RUNTIME: Final = frozenset(each.name for each in fields(Runtime)) - FIELDS.keys()
+
+
+Kind = Literal["lora", "vae", "embedding"]
 
 
 class ModelOption(Protocol):
@@ -88,6 +94,34 @@ class Confs(Protocol):
         """
         ...
 
+    def file(self, kind: Kind, name: str) -> File:
+        """Find and hash a file beside models; ModelError: it is not here."""
+        ...
+
+    def misfit(self, file: File, model: Model) -> str | None:
+        """Say why an adapter does not fit a model, or None."""
+        ...
+
+    def upscaler(self, name: str) -> Model:
+        """Find and hash an upscaling model; ModelError: it is not here."""
+        ...
+
+    def upscaling(self, model: Model) -> float:
+        """Return by how much an upscaling model enlarges by itself."""
+        ...
+
+    def picture(self, path: Path) -> File:
+        """Hash a picture; ManifestError: it is not here."""
+        ...
+
+    def picture_size(self, path: Path) -> tuple[int, int]:
+        """Return width and height of a picture as it is looked at; ManifestError: it is not here, or no picture."""
+        ...
+
+    def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
+        """Return the files that a pattern of the field `name` stands for, in natural order."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldReader:
@@ -128,12 +162,24 @@ class FieldReader:
             return {name: self._option(name, value)}
         if name == "seed":
             return {name: read_seed(value)}
+        if name == "mask_image" and value == "alpha":
+            return {"mask_image": None, "mask_alpha": True}
+        if name in WISHES:
+            return {name: read_wish(name, value)}
         if name not in FIELDS:
             raise ValueError(wrong_field(name, CHOICES))
-        checked = check_field(name, value)
+        checked = self._checked(name, value)
         if isinstance(checked, str) and (problem := text_problem(checked)):
             raise ValueError(f"{name}: {problem}")
         return {name: checked}
+
+    def _checked(self, name: str, value: Any) -> Any:
+        try:
+            return check_field(name, value)
+        except ValueError as error:
+            if isinstance(value, str) and name not in TEXTS and _ALMOST_A_RANGE.search(value):
+                raise ValueError(f"{name}: {value!r} is no range; one is written 4..20, or 4..20/8") from error
+            raise
 
     def _option(self, kind: str, value: Any) -> str:
         """Return a name that is known; any other never reaches Hydra."""
@@ -170,6 +216,8 @@ def wrong_field(name: str, known: Sequence[str]) -> str:
     """Say why there is no such field, and what to write instead."""
     if name in _RUNTIME:
         return f"{name!r} is how this machine works, not what is made; say `runtime.{name}=` on the command line"
+    if name in KEYS:
+        return f"{name!r} is a key of a manifest itself: write `{name}:` at the left margin of one"
     return explain_field(name, known)
 
 
@@ -179,6 +227,8 @@ def read_variable(name: str, value: Any, where: str | None) -> str:
     Raises:
         ManifestError: it cannot stand in a prompt, or `name` cannot stand in a template.
     """
+    if name in FIELD_ALIASES and not VARIABLE.fullmatch(name):
+        raise ManifestError(wrong_field(name, CHOICES), where=where)
     if not VARIABLE.fullmatch(name):
         raise ManifestError(f"{name!r} is no recipe field and no name for a prompt variable", where=where)
     if value is None or isinstance(value, list | dict):

@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+from batchgen.job import File, Job
+from batchgen.manifest.shape import is_reserved
 from batchgen.plan.expand import Cell
 from batchgen.plan.sweep import label
 
@@ -12,31 +14,36 @@ MAX_BYTES: Final = 116
 
 _LEAST_SLUG: Final = 24
 """Bytes of the prompt that stay, however much the axes have to say."""
-_RESERVED: Final = frozenset(
-    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)))
-)
-"""What Windows keeps for devices, with any ending."""
 
 
 def file_stem(cell: Cell, varying: Sequence[str]) -> str:
     """Return the name of a cell's picture, without its ending.
 
-    It begins with the entry's name or the prompt, then come the values of the axes that vary, the seed and eight digits
+    It begins with the entry's name, or the picture it begins with and the prompt, then come the values of the axes that vary, the seed and eight digits
     of the id. Seed and id are never cut.
 
     Args:
         cell: The cell.
         varying: Names of axes with more than one value; `prompt` and `seed` may be among them.
     """
-    end = f"_s{cell.job.seed}_{cell.job.id[:8]}"
-    values = [slug(label(cell.coordinates[name])) for name in varying if name not in ("prompt", "seed")]
+    first = cell.job.first
+    end = f"_{cell.job.id[:8]}" if first.unsampled else f"_s{first.seed}_{cell.job.id[:8]}"
+    axes = [name for name in varying if name not in ("prompt", "seed") and name in cell.coordinates]
+    values = [slug(label(cell.coordinates[name])) for name in axes]
     middle = "".join(f"_{value}" for value in values if value)
     room = MAX_BYTES - len(end)
     middle = _cut(middle, room - _LEAST_SLUG)
-    begin = slug(cell.name or cell.job.text.prompt, room - len(middle.encode())) or "picture"
-    if begin.lower() in _RESERVED:
-        begin = f"{begin}-"
+    begin = slug(cell.name or _called(first, axes), room - len(middle.encode())) or "picture"
+    if is_reserved(begin):
+        begin = begin.replace(".", "-", 1) if "." in begin else f"{begin}-"
     return f"{begin}{middle}{end}"
+
+
+def _called(first: Job, axes: Sequence[str]) -> str:
+    """Return what a picture is called after: the one it begins with, unless an axis says which, and its prompt."""
+    source = first.init_image
+    stem = source.name.rpartition(".")[0] if isinstance(source, File) and "init_image" not in axes else ""
+    return f"{stem} {first.text.prompt}".strip()
 
 
 def slug(text: str, most: int = 80) -> str:

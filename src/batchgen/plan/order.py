@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Final, Literal
 
-from batchgen.job import Job
+from batchgen.job import Job, Model
 from batchgen.plan.expand import Cell
 
 Order = Literal["grouped", "breadth"]
@@ -36,11 +36,27 @@ def in_order(cells: Sequence[Cell], order: Order) -> list[Cell]:
     def key(place: int) -> tuple[int, ...]:
         job = cells[place].job
         # Another precision means that the model is read again.
-        loaded = (ranks.of(job.model), ranks.of(job.numerics.precision))
-        shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling))
-        return (*loaded, takes[place], *shape, ranks.of(chunks_of(job)))
+        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), _depth(job))
+        laid_beside = (ranks.of(job.loras), ranks.of((job.vae, job.embeddings)))
+        shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling), ranks.of(job.start))
+        return (*loaded, takes[place], *laid_beside, *shape, ranks.of(chunks_of(job)))
 
     return [cells[place] for place in sorted(range(len(cells)), key=key)]
+
+
+def _host(job: Job) -> Model:
+    """Return the model that a job goes with: an upscaler goes with the one whose pictures it enlarges."""
+    return _host(job.stages[0]) if job.unsampled and job.stages else job.model
+
+
+def _rounds(job: Job) -> int:
+    """Return how often the models go round before a job can be made: 0 if its stages are its own model's."""
+    return max((_rounds(stage) + (_host(stage) != _host(job)) for stage in job.stages), default=0)
+
+
+def _depth(job: Job) -> int:
+    """Return how many jobs stand before it, one behind the other."""
+    return max((_depth(stage) + 1 for stage in job.stages), default=0)
 
 
 def batches(cells: Iterable[Cell], most: int) -> Iterator[Batch]:

@@ -1,12 +1,12 @@
 """A plan: the jobs still to make, grouped by what is loaded, each with the reason why it must be made."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby, islice
 
-from batchgen.job import Model
-from batchgen.plan.expand import Cell
+from batchgen.job import UPSCALER, Model
+from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.order import Batch, Order, batches, in_order
 
 
@@ -16,6 +16,7 @@ class Reason(StrEnum):
     NEW = "new"
     DONE = "done"
     PICTURE_MISSING = "picture missing"
+    STAGE = "first stage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class Plan:
 
     @property
     def asked(self) -> int:
-        """Different jobs that are asked for."""
-        return len(self.reasons) + len(self.done)
+        """Different jobs that are asked for; stages that nobody asks for by themselves are none of them."""
+        return sum(reason is not Reason.STAGE for reason in self.reasons.values()) + len(self.done)
 
     @property
     def to_make(self) -> int:
@@ -59,8 +60,9 @@ class Plan:
 
     @property
     def loads(self) -> int:
-        """How often a model is read: for another precision again."""
-        return sum(1 for _ in groupby(self._loaded()))
+        """How often a model is read: for another precision again. An upscaler stays beside the model that denoises."""
+        kinds = ([each for each in self._loaded() if (each[0].family == UPSCALER) is small] for small in (False, True))
+        return sum(1 for loaded in kinds for _ in groupby(loaded))
 
     @property
     def load_bound(self) -> int:
@@ -93,14 +95,32 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
     for cell in cells:
         unique.setdefault(cell.job.id, cell)
     there = {id_ for id_, reason in known.items() if reason is Reason.DONE}
+    stages = _stages(unique, there)
     # All cells are put in order, so that what is done does not change the order of the rest.
-    ordered = [cell for cell in in_order(list(unique.values()), order) if cell.job.id not in there]
+    ordered = [cell for cell in in_order([*unique.values(), *stages.values()], order) if cell.job.id not in there]
     return Plan(
         groups=_groups(ordered, batch),
-        reasons={cell.job.id: known.get(cell.job.id, Reason.NEW) for cell in ordered},
+        reasons={
+            cell.job.id: Reason.STAGE if cell.job.id in stages else known.get(cell.job.id, Reason.NEW)
+            for cell in ordered
+        },
         done=tuple(id_ for id_ in unique if id_ in there),
         stale=tuple(id_ for id_ in known if id_ in there and id_ not in unique),
     )
+
+
+def _stages(unique: Mapping[str, Cell], there: Container[str]) -> dict[str, Cell]:
+    """Return what must be made first, by id, where something to be made builds on it and nobody asks for it."""
+    found: dict[str, Cell] = {}
+    open_ = [(cell, stage) for id_, cell in unique.items() if id_ not in there for stage in cell.job.stages]
+    while open_:
+        cell, stage = open_.pop()
+        if stage.id not in there and stage.id not in found:
+            if stage.id not in unique:
+                # It is none of the sweep's places, so what varies there is no part of its name.
+                found[stage.id] = replace(cell, job=stage, coordinates=Coordinates((), ()))
+            open_ += [(cell, deeper) for deeper in stage.stages]
+    return found
 
 
 def _cut(groups: Iterable[Group], most: int) -> tuple[Group, ...]:

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NoReturn
 
@@ -27,7 +28,9 @@ _TYPED: Final = FIELDS.keys() - TEXTS | {"count"}
 
 
 _SHOWN: Final = 60
-"""Characters of a file's name in an error."""
+"""Characters of a file's name, or names of columns, in an error."""
+MAX_PROMPTS: Final = 2_000_000
+"""Of one manifest; each takes about a kilobyte of memory, and two bytes in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,10 @@ def read_prompts(manifest: Manifest, *, limit: int) -> tuple[Prompt, ...]:
     Raises:
         ManifestError: a prompt file or template cannot be read; or there is no prompt at all.
     """
-    opened = [each for entry in written_out(manifest) for each in _opened(entry, limit)]
+    opened = list(islice((each for entry in written_out(manifest) for each in _opened(entry, limit)), MAX_PROMPTS + 1))
+    if len(opened) > MAX_PROMPTS:
+        message = f"more than {MAX_PROMPTS:,} prompts; make several manifests of them"
+        raise ManifestError(message, where=manifest.where(("prompts",)))
     if not opened:
         raise ManifestError("no prompts: write them under `prompts:` or say --prompt", where=manifest.where())
     labels = _different([entry.name or phrase.text for entry, phrase in opened])
@@ -165,9 +171,10 @@ def _csv_rows(text: str, file: str) -> Iterator[Entry]:
     line, first = next(rows, (1, []))
     columns = [column.strip() for column in first]
     if not {"prompt", "template"} & set(columns):
-        _fail(file, line, f"a column 'prompt' is missing; the first line names the columns, here: {', '.join(columns)}")
+        here = ", ".join(columns[:_SHOWN])
+        _fail(file, line, f"a column 'prompt' is missing; the first line names the columns, here: {here}")
     if len(set(columns)) < len(columns) or "" in columns:
-        _fail(file, line, f"every column needs a name of its own, not: {', '.join(columns)}")
+        _fail(file, line, f"every column needs a name of its own, not: {', '.join(columns[:_SHOWN])}")
     for line, row in rows:
         if len(row) != len(columns):
             _fail(file, line, f"{len(row)} cells, but {len(columns)} columns; a text with a comma needs quotes")

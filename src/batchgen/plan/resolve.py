@@ -8,12 +8,15 @@ the schedule of that sampler's own conf applies.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from batchgen.errors import ConfError
-from batchgen.job import Canvas, Numerics, Sampling, Text
+from batchgen.job import Canvas, Noise, Numerics, Sampling, Start, Text
+from batchgen.models.families import FAMILIES
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs, fail
+from batchgen.wishes import WISHES, Adapters, Wish
 
 Sets = Mapping[str, Any]
 
@@ -29,11 +32,18 @@ class Parts:
     canvas: Canvas
     sampling: Sampling
     numerics: Numerics
+    start: Start
+    noise: Noise
+    wishes: Mapping[str, Wish]
+    """What is asked for beside fields; nothing that is None, and no picture by a relative path."""
     text: Mapping[str, Any]
     """The fields of `Text` but the prompt."""
     values: Mapping[str, Any]
     """Every field by name, and `model`."""
 
+
+_NOTHING: Final = (None, Adapters(), 1.0)
+"""What is as good as nothing said: no picture, no adapter, all of their scale."""
 
 Part = TypeVar("Part", bound=Hashable)
 
@@ -41,8 +51,8 @@ Part = TypeVar("Part", bound=Hashable)
 class Resolver:
     """Resolves fields; equal parts come out as the same object, however many cells have them."""
 
-    def __init__(self, confs: Confs, settings: Sets, where: str | None) -> None:
-        """Start from conf/ and `settings`, the checked fields of `set`.
+    def __init__(self, confs: Confs, settings: Sets, where: str | None, folder: Path) -> None:
+        """Start from conf/ and `settings`, the checked fields of `set`; relative paths begin at `folder`.
 
         Raises:
             ConfError: conf/job.yaml sets a prompt or seed, which nothing would ever read.
@@ -54,6 +64,7 @@ class Resolver:
         self._confs = confs
         self._settings = settings
         self._where = where
+        self._folder = folder.absolute()
         self._same: dict[Hashable, Any] = {}
 
     def parts(self, options: Sequence[Option], own: Sets) -> Parts:
@@ -70,12 +81,15 @@ class Resolver:
         for option in options:
             explicit |= option.sets
         explicit |= own
-        values = self._filled(explicit)
+        values = self._pictured(self._filled(explicit), explicit)
         return Parts(
             model=values["model"],
             canvas=self._same_object(self._part(Canvas, values)),
             sampling=self._same_object(self._part(Sampling, values)),
             numerics=self._same_object(self._part(Numerics, values)),
+            start=self._same_object(self._part(Start, values)),
+            noise=self._same_object(self._part(Noise, values)),
+            wishes={name: values[name] for name in WISHES if values.get(name) not in _NOTHING},
             text={
                 each.name: values[each.name] for each in fields(Text) if each.name in values and each.name != "prompt"
             },
@@ -92,6 +106,20 @@ class Resolver:
         if sampler != usual:
             recommended = {name: value for name, value in recommended.items() if name not in of_sampler}
         return {**_said(self._confs.recipe), **of_sampler, **recommended, **explicit, "model": model}
+
+    def _pictured(self, values: dict[str, Any], explicit: Sets) -> dict[str, Any]:
+        """Find the pictures; where nobody says how large to render, it is as large as the one to begin with."""
+        image, mask = values.get("init_image"), values.get("mask_image")
+        if isinstance(image, str):
+            path = values["init_image"] = str(self._folder / Path(image).expanduser())
+            if not explicit.keys() & {"width", "height"}:
+                multiple = FAMILIES[self._confs.model(values["model"]).family].multiple
+                sides = zip(("width", "height"), self._confs.picture_size(Path(path)), strict=True)
+                values |= {name: max(multiple, side - side % multiple) for name, side in sides}
+        if isinstance(mask, str):
+            stem = Path(image).stem if isinstance(image, str) else ""
+            values["mask_image"] = str(self._folder / Path(mask.replace("{stem}", stem)).expanduser())
+        return values
 
     def _part(self, kind: type[Part], values: Sets) -> Part:
         names = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # parts are dataclasses

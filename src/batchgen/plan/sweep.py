@@ -11,6 +11,9 @@ from batchgen.job import MAX_SEED
 MAX_VALUES: Final = 100_000
 """Of one axis that is no range of seeds: those are never written out, so they may be as many as there are."""
 
+MAX_LISTED: Final = 1_000_000
+"""Seeds in a list, with those of its ranges."""
+
 _MOST_SEEDS: Final = 2**63 - 1
 _RANGE: Final = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?", re.ASCII)
 _INSTEAD: Final = "write the number itself, or several: `0..3`, `[1, 5]`, `{count: 8, from: 100}`"
@@ -137,6 +140,8 @@ def _listed_seeds(value: Sequence[Any]) -> tuple[int, ...]:
     found: list[int] = []
     for item in value:
         found.extend(_written_out(_seed_range(item)) if is_range(item) else (read_seed(item),))
+        if len(found) > MAX_LISTED:
+            raise ValueError(f"seeds: more than {MAX_LISTED:,} in a list; a single range may be of any length")
     twice = next(
         (seed for seed, following in zip(sorted(found), sorted(found)[1:], strict=False) if seed == following), None
     )

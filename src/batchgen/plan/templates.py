@@ -18,6 +18,8 @@ from batchgen.errors import ManifestError
 from batchgen.plan.fields import VARIABLE
 
 MAX_NESTING: Final = 8
+MAX_VARIANTS: Final = 2000
+"""Braces and bars of one template: the time that reading them takes grows with their square."""
 
 _SPECIAL: Final = re.compile(r"\\([{}|$])|\$\{([^{}]*)\}|(\$\$)|([{}])|([#%$/\t\r_])")
 _WILDCARD: Final = re.compile(r"__[~!@]?[\w/*-]+?__")
@@ -81,6 +83,10 @@ class _Shield:
         self._depth = 0
         self.variants = False
         self.text = _SPECIAL.sub(self._replaced, template)
+        if self.variants and sum(map(self.text.count, "{|")) > MAX_VARIANTS:
+            raise ValueError(
+                f"too many variants: at most {MAX_VARIANTS} braces and bars; make an axis, write ${{name}}"
+            )
         if self._depth:
             raise ValueError(r"a { is never closed; write \{ for the character itself")
 
@@ -106,7 +112,10 @@ class _Shield:
     def _hidden(self, word: str, table: dict[str, str]) -> str:
         """Return the private character that stands for `word`."""
         if word not in table:
-            table[word] = next(self._private)
+            private = next(self._private, None)
+            if private is None:
+                raise ValueError("too many different variables for one template; split it")
+            table[word] = private
         return table[word]
 
     def open(self, text: str) -> Phrase:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from batchgen.errors import ManifestError, unknown_name
 from batchgen.manifest import Entry, Manifest, manifest_text
 from batchgen.manifest.reading import text_problem
-from batchgen.manifest.shape import CHOICES
-from batchgen.plan.fields import may_be_range, read_size
+from batchgen.manifest.shape import CHOICES, KEYS
+from batchgen.plan.fields import may_be_range, read_size, wrong_field
 from batchgen.plan.prompts import written_out
 from batchgen.plan.sweep import label
 
@@ -45,6 +45,11 @@ def _with_word(manifest: Manifest, name: str, values: tuple[Any, ...]) -> Manife
         return _with_seeds(manifest, values, word)
     if name == "seed":
         return replace(manifest, seeds=list(values), words={**manifest.words, ("seeds",): word})
+    for value in values:
+        if isinstance(value, list | dict):
+            several = ",".join(label(each) for each in value)
+            right = wrong_field(name, CHOICES) if name in KEYS else f"several values are written {name}={several}"
+            raise ManifestError(right, where=word)
     if name in manifest.bundles:
         return _with_options(manifest, name, values, word)
     is_axis = name in manifest.sweep or name not in CHOICES or len(values) > 1 or may_be_range(name, values[0])

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.engine import Runtime
+from batchgen.errors import ConfError
 from batchgen.preflight.finding import Finding, size
+from batchgen.preflight.heat import heat
 
 EXAMINE = (sys.executable, "-P", "-m", "batchgen.diffusion.examine")
 _LONGEST = 180.0
@@ -37,6 +39,19 @@ def libraries(runtime: Runtime, words: Sequence[str] = EXAMINE) -> Iterator[Find
         versions = ", ".join(f"{name} {version}" for name, version in found["libraries"].items())
         yield Finding(state="ok", about="torch", says=versions)
         yield _device(found, runtime.device, nvidia=Path("/dev/nvidiactl").exists())
+
+
+def temperature(runtime: Runtime) -> Iterator[Finding]:
+    """Look whether a limit that `runtime` sets can be held; nothing is said where it sets none."""
+    try:
+        watched = heat(runtime)
+    except ConfError as error:
+        yield Finding(state="wrong", about="temperature", says=error.message, mend="runtime.max_gpu_temperature=null")
+        return
+    if watched:
+        reason = watched()
+        says = f"{reason}: a run waits until it has cooled" if reason else "below runtime.max_gpu_temperature"
+        yield Finding(state="warning" if reason else "ok", about="temperature", says=says)
 
 
 def ffmpeg() -> Finding:

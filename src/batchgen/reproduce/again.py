@@ -4,13 +4,13 @@ The bits of a picture depend on how many went through the denoiser with it, not 
 sizes are rendered together, in whatever order, and what is missing to a full batch is filled up with copies.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from batchgen.errors import Interrupted, StoreError, UsageError
+from batchgen.errors import StoreError, UsageError
 from batchgen.events import Listener
 from batchgen.job import Job
 from batchgen.models.families import FAMILIES
@@ -19,6 +19,7 @@ from batchgen.plan.fields import Confs
 from batchgen.plan.names import file_stem
 from batchgen.plan.order import batches, in_order
 from batchgen.plan.plan import Group, Plan, Reason
+from batchgen.recipe import Found
 from batchgen.reproduce.comparing import Difference, Figures, differences, figures
 from batchgen.reproduce.originals import Original, Unreadable
 from batchgen.reproduce.weights import Weights
@@ -71,7 +72,8 @@ class Rendered:
     """By id."""
     failed: Mapping[str, str]
     """Why, by id."""
-    stopped: bool = False
+    interrupted: bool = False
+    """Somebody stopped it."""
 
 
 def asked_again(
@@ -114,7 +116,7 @@ class _Asking:
         model = self._model or self._weights.of(record)
         if self._changes or self._model:
             record = {**record, "recipe": {**record["recipe"], **self._changes, "model": model.digest}}
-        job = job_of(record, model)
+        job = job_of(record, Found(models={model.digest: model}, files={}))
         FAMILIES[model.family].check(job.canvas, job.sampling)
         if self._sizes.setdefault(job.id, found.size) != found.size:
             other = self._sizes[job.id]
@@ -154,10 +156,19 @@ def _groups(ordered: Sequence[Cell], sizes: Mapping[str, int]) -> Iterator[Group
             yield Group(model=model, batches=tuple(batches(equal, size)), size=size)
 
 
-def render(plan: Plan, directory: RunDirectory, settings: Settings, listen: Listener) -> Rendered:
-    """Render `plan` into `directory`, which holds nothing yet, as any run would.
+def render(
+    plan: Plan,
+    directory: RunDirectory,
+    settings: Settings,
+    listen: Listener,
+    *,
+    until: float | None = None,
+    may_begin: Callable[[], str | None] | None = None,
+) -> Rendered:
+    """Render `plan` into `directory`, which holds nothing yet, as any run would; `until` and `may_begin` as in `Work`.
 
     Raises:
+        Interrupted: at the second signal.
         TryLater: the disk is full.
         StoreError: the directory cannot be written.
     """
@@ -165,17 +176,16 @@ def render(plan: Plan, directory: RunDirectory, settings: Settings, listen: List
         runtime=settings.runtime,
         stem=lambda cell: file_stem(cell, ()),
         compression=settings.output.compression,
+        changed=settings.changed,
+        until=until,
+        may_begin=may_begin,
     )
-    stopped = False
     with hold(directory) as held:
         held.save(manifest=None, settings=settings.save(), plan={"jobs": list(plan.reasons)})
-        try:
-            run(plan, held, work, listen)
-        except Interrupted:
-            stopped = True
+        summary = run(plan, held, work, listen)
     past = history(directory)
     pictures = {id_: done.picture for id_, done in past.done.items() if not done.missing}
-    return Rendered(pictures=pictures, failed=past.failed, stopped=stopped)
+    return Rendered(pictures=pictures, failed=past.failed, interrupted=summary.interrupted and summary.left > 0)
 
 
 def answer(each: Again, rendered: Rendered) -> Answer:

@@ -16,8 +16,10 @@ from batchgen.store.record import Record
 
 _COMPARED = ("batchgen_version", "recipe", "execution", "environment")
 
-_CHANCE = frozenset(f"execution.{name}" for name in ("attempt", "batch_ids", "batch_index", "seconds_denoise"))
-"""What is another each time and no cause of other pixels: neighbours, places and times."""
+_CHANCE = frozenset(
+    f"execution.{name}" for name in ("attempt", "batch_ids", "batch_index", "latent_kept", "seconds_denoise")
+)
+"""What is another each time and no cause of other pixels: neighbours, places, times, and how often it was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

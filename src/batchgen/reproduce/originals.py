@@ -11,6 +11,9 @@ from batchgen.store.images import open_picture, pixel_sha256
 from batchgen.store.layout import RunDirectory
 from batchgen.store.record import Record, read
 
+_MOST_BYTES = 64 * 2**20
+"""Of a record. Two prompts of a million characters, each written as `\\u0000`, are 12 MB."""
+
 MOST_IN_A_BATCH = 1024
 """As many as `runtime.batch` allows. A stranger's record may claim any number."""
 
@@ -77,6 +80,8 @@ def _read(file: Path) -> Original:
         text: str | bytes = picture.record
         seen = pixel_sha256(picture.pixels)
     else:
+        if not file.is_file() or file.stat().st_size > _MOST_BYTES:
+            raise StoreError("is no record: no file, or far too large", where=str(file))
         text = file.read_bytes()
     record = read(text, str(file))
     promised, size = _within(record, "output", "pixel_sha256"), _within(record, "execution", "batch_size")

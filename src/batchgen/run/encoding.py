@@ -30,7 +30,7 @@ class Finishing:
     number: int
     """Of its batch."""
     index: int
-    """Its place there."""
+    """Its place among those it was denoised with."""
     asked: Asked
     making: Making
     pixels: Pixels

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from batchgen.engine import Runtime
-from batchgen.job import Job, Model, make_job
+from batchgen.job import File, Model, Stage
+from batchgen.recipe import Found, files_of, models_of, read_recipe
 from batchgen.store.record import Asked
 
 Trouble = Literal["out_of_memory", "not_finite", "engine", "device", "model", "disk_full", "store"]
@@ -41,6 +42,8 @@ class Render:
     degradations: tuple[str, ...]
     size: int = 0
     """Pictures in the forward pass; where the jobs are fewer, copies of the last one are rendered and thrown away."""
+    rehearsal: bool = False
+    """Take one step, decode, and keep nothing: answered by `Rehearsed`, or `Refused` as ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,15 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """From the worker: the batch fits, takes steps and decodes."""
+
+    number: int
+    ids: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """From the worker: this picture and its record lie in `tmp`, verified and synced."""
 
@@ -102,7 +114,7 @@ class Refused:
 
 
 Command = SetUp | Open | Render | Stop
-Reply = Opened | Begun | Step | Rendered | Made | Refused
+Reply = Opened | Begun | Step | Rendered | Rehearsed | Made | Refused
 Message = Command | Reply
 
 
@@ -114,16 +126,19 @@ def encode(message: Message) -> bytes:
 
 
 def _said_of_jobs(message: Render) -> dict[str, Any]:
-    asked = [
-        {"model": asdict(each.job.model), "recipe": dict(each.job.recipe), "name": each.name, "note": each.note}
-        for each in message.asked
-    ]
+    jobs = [each.job for each in message.asked]
+    sources = (source for job in jobs for source in (job.init_image, job.mask_image))
+    asked = [{"recipe": dict(each.job.recipe), "name": each.name, "note": each.note} for each in message.asked]
     return {
+        "models": {model.digest: asdict(model) for job in jobs for model in models_of(job)},
+        "files": {file.digest: asdict(file) for job in jobs for file in files_of(job)},
+        "pictures": {source.job.id: source.path for source in sources if isinstance(source, Stage)},
         "number": message.number,
         "asked": asked,
         "attempt": message.attempt,
         "degradations": message.degradations,
         "size": message.size,
+        "rehearsal": message.rehearsal,
     }
 
 
@@ -139,13 +154,15 @@ def _set_up(fields: dict[str, Any]) -> SetUp:
 
 
 def _render(fields: dict[str, Any]) -> Render:
-    asked = tuple(Asked(job=_job(each), name=each["name"], note=each["note"]) for each in fields["asked"])
+    found = Found(
+        models={digest: Model(**each) for digest, each in fields.pop("models").items()},
+        files={digest: File(**each) for digest, each in fields.pop("files").items()},
+        pictures=fields.pop("pictures"),
+    )
+    asked = tuple(
+        Asked(job=read_recipe(each["recipe"], found), name=each["name"], note=each["note"]) for each in fields["asked"]
+    )
     return Render(**fields | {"asked": asked, "degradations": tuple(fields["degradations"])})
-
-
-def _job(each: Mapping[str, Any]) -> Job:
-    model = Model(**each["model"])
-    return make_job(model, {name: value for name, value in each["recipe"].items() if name != "model"})
 
 
 def _made(fields: dict[str, Any]) -> Made:
@@ -161,6 +178,7 @@ _KINDS: Mapping[str, Callable[[dict[str, Any]], Message]] = {
     "Begun": lambda fields: Begun(**fields),
     "Step": lambda fields: Step(**fields),
     "Rendered": lambda fields: Rendered(**fields),
+    "Rehearsed": lambda fields: Rehearsed(**fields | {"ids": tuple(fields["ids"])}),
     "Made": _made,
     "Refused": lambda fields: Refused(**fields | {"ids": tuple(fields["ids"])}),
 }

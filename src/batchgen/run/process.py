@@ -18,12 +18,23 @@ _LONGEST_END = 60.0
 """Seconds that a worker which has nothing left to do may take to end."""
 
 
+_LONGEST_LOG = 10_000_000
+"""Bytes of a log above which a new one is begun."""
+
 _TAIL = 1 << 16
 """Bytes at the end of the log in which its last line is looked for."""
 
 
 def _not_through_a_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def _begin_anew(log: Path) -> None:
+    """Move a log that has grown long aside, over the one before it; a link is short, and stays for `open` to refuse."""
+    # Whatever stands in the way, a long log is no reason not to render.
+    with contextlib.suppress(OSError):
+        if log.lstat().st_size > _LONGEST_LOG:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 class Process:
@@ -34,12 +45,13 @@ class Process:
 
         Args:
             lock: Descriptor of the held lock, which the worker inherits.
-            log: What its libraries print is added to this file.
+            log: What its libraries print is added to this file; one of more than 10 MB becomes `NAME.1` first.
             words: The command; the number of the descriptor for replies is added to it.
         """
         self._replies, theirs = os.pipe()
         self._rest = b""
         self._log = log
+        _begin_anew(log)
         with open(log, "ab", opener=_not_through_a_link) as stream:
             self._log_from = stream.tell()
             # Threads of OpenMP spin while they wait for one another. On two cores with other work the default (300,000

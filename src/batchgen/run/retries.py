@@ -6,7 +6,7 @@ with nothing else in the worker: the next death is theirs and nobody else's.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from batchgen.plan.expand import Cell
@@ -24,6 +24,8 @@ class Batch:
     attempt: int = 1
     alone: bool = False
     """Nothing else may be in the worker meanwhile."""
+    rehearsal: bool = False
+    """Only tried, not made."""
     degradations: tuple[str, ...] = ()
     """What is done otherwise than planned, for the records."""
 
@@ -31,10 +33,18 @@ class Batch:
 class Queue:
     """The batches of one group that are still to be rendered."""
 
-    def __init__(self, batches: Iterable[tuple[Cell, ...]], size: int = 0) -> None:
-        """Begin with the plan's batches, each filled up to `size`."""
-        self._waiting = deque(Batch(cells=cells, size=size) for cells in batches)
-        self._most: int | None = None
+    def __init__(
+        self,
+        batches: Iterable[tuple[Cell, ...]],
+        size: int = 0,
+        *,
+        most: int | None = None,
+        rehearsal: bool = False,
+    ) -> None:
+        """Begin with the plan's batches, each filled up to `size`, of which memory holds `most` as far as is known."""
+        self._waiting = deque(Batch(cells=cells, size=size, rehearsal=rehearsal) for cells in batches)
+        self.most = most
+        """Pictures that memory has shown to hold at once; None while nothing is known."""
 
     def __bool__(self) -> bool:
         """Whether anything is left."""
@@ -45,12 +55,27 @@ class Queue:
         """Whether the next batch must have the worker for itself."""
         return bool(self._waiting) and self._waiting[0].alone
 
+    @property
+    def stages(self) -> frozenset[str]:
+        """Ids of the jobs whose pictures the next batch begins with; none for a rehearsal, which begins with noise."""
+        batch = self._waiting[0] if self._waiting else None
+        cells = () if batch is None or batch.rehearsal else batch.cells
+        return frozenset(stage.id for cell in cells for stage in cell.job.stages)
+
+    def without(self, stages: Container[str]) -> tuple[Cell, ...]:
+        """Take out of the next batch the cells that need one of `stages`, and return them."""
+        batch = self._waiting.popleft()
+        out = tuple(cell for cell in batch.cells if any(stage.id in stages for stage in cell.job.stages))
+        if left := tuple(cell for cell in batch.cells if cell not in out):
+            self._waiting.appendleft(replace(batch, cells=left))
+        return out
+
     def next(self) -> Batch:
         """Take the next batch, no larger than memory has shown to hold."""
         batch = self._waiting.popleft()
-        if self._most is None or len(batch.cells) <= self._most:
+        if self.most is None or len(batch.cells) <= self.most:
             return batch
-        parts = _parts(batch, self._most, f"memory: at most {self._most} at a time instead of {len(batch.cells)}")
+        parts = _parts(batch, self.most, f"memory: at most {self.most} at a time instead of {len(batch.cells)}")
         self._waiting.extendleft(reversed(parts[1:]))
         return parts[0]
 
@@ -77,8 +102,8 @@ class Queue:
         count = len(batch.cells)
         if count == 1:
             return self.retry(batch, [batch.cells[0].job.id], alone=False)
-        self._most = min(count // 2, self._most or count)
-        parts = _parts(batch, self._most, f"out of memory: {self._most} at a time instead of {count}")
+        self.most = min(count // 2, self.most or count)
+        parts = _parts(batch, self.most, f"out of memory: {self.most} at a time instead of {count}")
         self._waiting.extendleft(reversed(parts))
         return ()
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from batchgen.engine import Runtime
-from batchgen.errors import Interrupted
 from batchgen.events import Ended, Failed, Finished, Listener, Started
 from batchgen.plan.expand import Cell
 from batchgen.plan.plan import Plan
 from batchgen.run.messages import Made, SetUp
 from batchgen.run.patience import PATIENCE, Patience
+from batchgen.run.rehearsal import rehearse
 from batchgen.run.retries import Queue
+from batchgen.run.sealed import Changed, sealed
 from batchgen.run.signals import Signals
 from batchgen.run.supervisor import Arrived, GivenUp, Supervisor
 from batchgen.store.held import Fresh, Held
@@ -32,6 +33,12 @@ class Work:
     """When to stop, in seconds since 1970: the batch in hand is finished, and nothing new begun."""
     patience: Patience = PATIENCE
     """How long the worker may be silent."""
+    may_begin: Callable[[], str | None] | None = None
+    """Says why no batch may begin now, or None; asked again and again while one waits."""
+    rehearse: bool = False
+    """Whether every group takes one step, and is decoded once, before anything is made."""
+    changed: Changed = lambda _: None
+    """Says why the files of a model are no longer those that were hashed; asked before pictures of it are published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class Summary:
     left: int = 0
     """Neither made nor failed: the run was stopped, by a person or at its time."""
     seconds: float = 0.0
+    interrupted: bool = False
+    """Somebody asked it to stop, whether or not anything was left."""
 
 
 class _Tally:
@@ -81,7 +90,7 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
         listen: Hears what happens; `Finished` comes only when a picture survives anything.
 
     Raises:
-        Interrupted: a signal ended the run early; all that was finished is kept.
+        Interrupted: a second signal ended the run at once; all that was finished is kept.
         TryLater: the disk is full.
         StoreError: the run directory cannot be written.
     """
@@ -92,22 +101,33 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
     try:
         _make(plan, held, work, signals, tally)
     finally:
-        summary = replace(tally.summary, seconds=time.monotonic() - begun)
-        listen(Ended(made=summary.made, failed=summary.failed, left=summary.left, seconds=summary.seconds))
-    if summary.left and signals.count:
-        raise Interrupted(f"stopped with {summary.left} pictures left; the same command goes on from here")
+        summary = replace(tally.summary, seconds=time.monotonic() - begun, interrupted=signals.count > 0)
+        listen(_ended(summary))
     return summary
+
+
+def _ended(summary: Summary) -> Ended:
+    return Ended(
+        made=summary.made,
+        failed=summary.failed,
+        left=summary.left,
+        seconds=summary.seconds,
+        interrupted=summary.interrupted and summary.left > 0,
+    )
 
 
 def _make(plan: Plan, held: Held, work: Work, signals: Signals, tally: _Tally) -> None:
     directory = held.directory
     setup = SetUp(runtime=work.runtime, tmp=directory.tmp, compression=work.compression, manifest=work.manifest)
     supervisor = Supervisor(setup, held.lock, directory.worker_log, signals, patience=work.patience)
+    supervisor.may_begin = work.may_begin
+    supervisor.picture_of = held.picture_of
     with signals, supervisor as worker:
-        for group in plan.groups:  # one model
+        most = rehearse(plan, worker, tally.listen) if work.rehearse else {}
+        for place, group in enumerate(plan.groups):  # one model
             stems = {cell.job.id: work.stem(cell) for batch in group.batches for cell in batch}
-            queue = Queue(group.batches, group.size)
-            for news in worker.rendered(group.model, queue):  # batches: one forward pass each
+            queue = Queue(group.batches, group.size, most=most.get(place))
+            for news in sealed(worker, group.model, queue, work.changed):  # batches: one forward pass each
                 if isinstance(news, Arrived):
                     tally.publish(news, stems)
                 elif isinstance(news, GivenUp):

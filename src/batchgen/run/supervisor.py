@@ -5,15 +5,17 @@ and one that hangs is ended first.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from batchgen.errors import Interrupted, TryLater
-from batchgen.events import Loaded, Loading, Stepped
-from batchgen.job import Model
+from batchgen.events import Attached, Loaded, Loading, Paused, Rehearsed, Stepped
+from batchgen.job import UPSCALER, Lora, Model
 from batchgen.plan.expand import Cell
+from batchgen.recipe import located
+from batchgen.run import messages
 from batchgen.run.messages import Begun, Made, Open, Opened, Refused, Render, Rendered, Reply, SetUp, Step, Stop
 from batchgen.run.patience import NAP, PATIENCE, Patience, Watch
 from batchgen.run.process import WORKER, Process
@@ -42,7 +44,7 @@ class Arrived:
     pictures: tuple[Made, ...]
 
 
-News = Loading | Loaded | Stepped | Arrived | GivenUp
+News = Loading | Loaded | Attached | Rehearsed | Stepped | Paused | Arrived | GivenUp
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +72,10 @@ class Supervisor:
         patience: Patience = PATIENCE,
     ) -> None:
         """Start workers by the command `words`; they work as `setup` says and inherit `lock`."""
+        self.may_begin: Callable[[], str | None] | None = None
+        """Says why no batch may begin now, or None."""
+        self.picture_of: Callable[[str], Path | None] = lambda _: None
+        """Says where the picture of a job is, by id, once it is published."""
         self._setup = setup
         self._lock = lock
         self._log = log
@@ -80,7 +86,10 @@ class Supervisor:
         self._hung: str | None = None
         self._process: Process | None = None
         self._model: Model | None = None
-        self._opened = False
+        self._loaded: dict[bool, Model] = {}
+        """What the worker holds: a model that denoises and, under True, an upscaler beside it."""
+        self._loras: tuple[Lora, ...] = ()
+        self._opened = self._fresh = False
         self._stopping = False
         self._in_hand: dict[int, _InHand] = {}
         self._number = 0
@@ -107,8 +116,14 @@ class Supervisor:
             self._heed()
             if self._stopping and self._process is None:
                 return
+            yield from self._without_stages(queue)
+            if not queue and not self._in_hand:
+                return
             yield from self._prepared(model)
-            self._fill(queue)
+            if reason := self._held_back(queue):
+                yield Paused(reason=reason)
+            else:
+                self._fill(queue)
             process = self._started()
             replies = self._heard(process)
             if replies is None:
@@ -128,7 +143,7 @@ class Supervisor:
         """Listen to the worker for a moment; end it if it counts as hung. What it had said still arrives then."""
         begun = time.monotonic()
         replies = process.receive(self._signals.wake, NAP)
-        if replies or self._hung:
+        if replies or self._hung or self._idle:
             self._watch.lives()
         elif replies is not None:
             self._watch.passed(time.monotonic() - begun)
@@ -142,18 +157,46 @@ class Supervisor:
         """See to it that there is a worker that has, or is loading, `model`."""
         process = self._started()
         if self._model != model and not self._stopping:
-            yield Loading(model=model.name)
+            small = model.family == UPSCALER
+            self._fresh = self._loaded.get(small) != model
+            if self._fresh:
+                yield Loading(model=model.name)
             process.send(Open(model=model))
             self._watch.opens()
-            self._model, self._opened = model, False
+            self._model, self._loaded[small], self._opened = model, model, False
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the worker waits for a batch that may not begin yet: then its silence is no sign of anything."""
+        return self._opened and not self._in_hand and not self._stopping
+
+    def _held_back(self, queue: Queue) -> str | None:
+        """Return why no batch may begin, although one could."""
+        return self.may_begin() if self.may_begin and self._can_take(queue) else None
+
+    def _can_take(self, queue: Queue) -> bool:
+        able = bool(queue) and self._opened and not self._stopping and self._has_room(queue)
+        return able and not self._missing(queue)
+
+    def _missing(self, queue: Queue) -> frozenset[str]:
+        """Return the ids of the pictures that the next batch begins with and that are not there yet."""
+        return frozenset(id_ for id_ in queue.stages if self.picture_of(id_) is None)
+
+    def _without_stages(self, queue: Queue) -> Iterator[GivenUp]:
+        """Give up what begins with a picture that nobody is making any more."""
+        while not self._in_hand and (missing := self._missing(queue)):
+            yield from _given_up(queue.without(missing), "the picture that it begins with was not made", 0)
 
     def _fill(self, queue: Queue) -> None:
-        while queue and self._opened and not self._stopping and self._has_room(queue):
+        while self._can_take(queue):
             batch = queue.next()
             self._number += 1
             ids = {cell.job.id for cell in batch.cells}
             self._in_hand[self._number] = _InHand(batch=batch, waiting=ids)
-            asked = tuple(Asked(job=cell.job, name=cell.name, note=cell.note) for cell in batch.cells)
+            pictures = {id_: str(self.picture_of(id_) or "") for cell in batch.cells for id_ in _stage_ids(cell)}
+            asked = tuple(
+                Asked(job=located(cell.job, pictures), name=cell.name, note=cell.note) for cell in batch.cells
+            )
             self._started().send(
                 Render(
                     number=self._number,
@@ -161,6 +204,7 @@ class Supervisor:
                     attempt=batch.attempt,
                     degradations=batch.degradations,
                     size=batch.size,
+                    rehearsal=batch.rehearsal,
                 )
             )
 
@@ -196,11 +240,13 @@ class Supervisor:
             # Together, because pictures that are published together share their syncs.
             yield Arrived(pictures=tuple(made))
 
-    def _noted(self, reply: Opened | Begun | Step | Rendered) -> Iterator[News]:
+    def _noted(self, reply: Opened | Begun | Step | Rendered | messages.Rehearsed) -> Iterator[News]:
         if isinstance(reply, Opened) and self._model is not None:
             self._opened = True
             self._watch.rests()
-            yield Loaded(model=self._model.name, seconds=reply.seconds)
+            if self._fresh:
+                self._loras = () if self._model.family != UPSCALER else self._loras
+                yield Loaded(model=self._model.name, seconds=reply.seconds)
         elif isinstance(reply, Begun):
             self._fruitless = 0
             self._in_hand[reply.number].begun = True
@@ -208,9 +254,17 @@ class Supervisor:
             job = batch.cells[0].job
             kind = (job.batch_key, max(len(batch.cells), batch.size))
             self._watch.begins(kind, job.sampling.steps, again=batch.attempt > 1)
+            if job.loras != self._loras and not job.unsampled:
+                self._loras = job.loras
+                yield Attached(adapters=tuple(lora.file.name for lora in job.loras))
         elif isinstance(reply, Rendered):
             self._in_hand[reply.number].rendered = True
             self._watch.rests()
+        elif isinstance(reply, messages.Rehearsed):
+            together = max(len(reply.ids), self._in_hand[reply.number].batch.size)
+            self._answered(reply.number, reply.ids)
+            self._watch.rests()
+            yield Rehearsed(model=self._model.name if self._model else "", together=together, seconds=reply.seconds)
         elif isinstance(reply, Step):
             self._watch.steps(reply.step, time.monotonic())
             yield Stepped(step=reply.step)
@@ -245,6 +299,7 @@ class Supervisor:
         lost = list(self._in_hand.values())
         self._in_hand.clear()
         self._process, self._model = None, None
+        self._loaded, self._loras = {}, ()
         if self._stopping:
             return
         self._fruitless += 1
@@ -258,6 +313,10 @@ class Supervisor:
         if self._fruitless == MOST_ATTEMPTS:
             self._fruitless = 0
             yield from _given_up(queue.abandon(), reason, MOST_ATTEMPTS)
+
+
+def _stage_ids(cell: Cell) -> tuple[str, ...]:
+    return tuple(stage.id for stage in cell.job.stages)
 
 
 def _given_up(cells: Iterable[Cell], reason: str, attempts: int) -> Iterator[GivenUp]:

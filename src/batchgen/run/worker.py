@@ -5,6 +5,8 @@ libraries print. When its standard input ends without a `Stop`, the supervisor i
 made here, and the process ends at once; the lock that it has inherited ends with it.
 """
 
+import contextlib
+import ctypes
 import gc
 import io
 import os
@@ -17,23 +19,29 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import PIL
 
-from batchgen.engine import Engine, Rendered, Runtime, Session
+from batchgen.engine import FORGETFUL, Engine, Latents, Rendered, Runtime, Session, Together
 from batchgen.errors import BatchgenError, DeviceLost, EngineError, NotFinite, OutOfMemory
 from batchgen.fake import FakeEngine
-from batchgen.job import Job
+from batchgen.job import UPSCALER, Job, Model
 from batchgen.run import messages
 from batchgen.run.encoding import Encoders, Finishing
 from batchgen.run.messages import Command, Open, Refused, Render, Reply, SetUp, Stop, Trouble
+from batchgen.store.latents import KeptLatents
+from batchgen.store.layout import RunDirectory
 from batchgen.store.publish import write_whole
-from batchgen.store.record import Making
+from batchgen.store.record import Making, environment_id
 
 ORPHANED = 3
 """Exit status after the supervisor died."""
+
+_PR_SET_PDEATHSIG = 1
+"""Linux's number for it, from prctl(2)."""
 
 BROKEN = 4
 """Exit status after the device was lost: only a new process can use it again."""
@@ -88,30 +96,47 @@ class Worker:
         self._manifest = setup.manifest
         self._say = replies.say
         self._encoders = Encoders(setup.tmp, setup.compression, replies.say)
+        self._sessions: dict[bool, tuple[Model, Session]] = {}
+        """What is loaded: a model that denoises and, under True, an upscaler beside it, which is small."""
         self._session: Session | None = None
         self._environment: Mapping[str, Any] = {}
+        self._directory = RunDirectory.around(setup.tmp)
+        self._latents: Latents = FORGETFUL
 
     def open(self, command: Open) -> None:
         """Load a model."""
         begun = time.monotonic()
         try:
-            self._close_session()
             with importing():  # torch with the engine, and what the model's family needs when one is opened
                 # Here, so that a device that is not there is an answer in one line, and no reason to try again.
                 engine = self._engine = self._engine or engine_of(self._runtime)
-                self._session = engine.open(command.model)
+                self._session = self._loaded(command.model, engine)
             self._environment = _environment(engine)
+            self._latents = KeptLatents(self._directory, environment_id(self._environment))
         except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor goes on with the next group
             _log(error)
             self._say(Refused(number=0, ids=(), reason=_sentence(error), trouble="model"))
         else:
             self._say(messages.Opened(seconds=time.monotonic() - begun))
 
+    def _loaded(self, model: Model, engine: Engine) -> Session:
+        """Return a session of `model`: the one that is open, or a new one after the old of its kind was closed."""
+        small = model.family == UPSCALER
+        before, session = self._sessions.get(small, (None, None))
+        if session is None or before != model:
+            self._close(small)
+            session = engine.open(model)
+            self._sessions[small] = (model, session)
+        return session
+
     def render(self, command: Render) -> None:
         """Render a batch and hand its pictures to the threads."""
         self._say(messages.Begun(number=command.number))
         jobs = [asked.job for asked in command.asked]
         together = jobs + jobs[-1:] * (command.size - len(jobs))
+        if command.rehearsal:
+            self._rehearse(command.number, together)
+            return
         started, begun = datetime.now(UTC), time.monotonic()
         try:
             rendered = self._rendered(together)[: len(jobs)]
@@ -131,12 +156,13 @@ class Worker:
             seconds=seconds,
         )
         for index, (asked, picture) in enumerate(zip(command.asked, rendered, strict=True)):
+            denoised = picture.together or Together(ids=making.batch, index=index)
             self._encoders.take(
                 Finishing(
                     number=command.number,
-                    index=index,
+                    index=denoised.index,
                     asked=asked,
-                    making=making,
+                    making=replace(making, batch=denoised.ids),
                     pixels=picture.pixels,
                     facts=picture.facts,
                 )
@@ -145,12 +171,11 @@ class Worker:
     def close(self) -> None:
         """Finish the pictures, let go of the model."""
         self._encoders.close()
-        self._close_session()
+        for small in tuple(self._sessions):
+            self._close(small)
 
     def _rendered(self, jobs: Sequence[Job]) -> Sequence[Rendered]:
-        if self._session is None:
-            raise EngineError("no model is open")
-        rendered = self._session.render(jobs, lambda step: self._say(messages.Step(step=step)))
+        rendered = self._opened().render(jobs, lambda step: self._say(messages.Step(step=step)), self._latents)
         if len(rendered) != len(jobs):
             raise EngineError(f"the engine returned {len(rendered)} pictures for {len(jobs)} jobs")
         wanted = (jobs[0].canvas.height, jobs[0].canvas.width, 3), "uint8"
@@ -160,6 +185,22 @@ class Worker:
                 raise EngineError(f"the engine returned a picture of {found} instead of {wanted}")
         return rendered
 
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise EngineError("no model is open")
+        return self._session
+
+    def _rehearse(self, number: int, together: Sequence[Job]) -> None:
+        begun = time.monotonic()
+        try:
+            self._opened().rehearse(together, lambda step: self._say(messages.Step(step=step)))
+        except Exception as error:  # noqa: BLE001 - as in `render`: the supervisor decides what becomes of it
+            _log(error)
+            self._refuse(number, together, error)
+        else:
+            ids = tuple({job.id: None for job in together})
+            self._say(messages.Rehearsed(number=number, ids=ids, seconds=time.monotonic() - begun))
+
     def _refuse(self, number: int, jobs: Sequence[Job], error: Exception) -> None:
         trouble = _trouble(error)
         ids = tuple(job.id for job in jobs)
@@ -168,10 +209,10 @@ class Worker:
             self._encoders.close()
             os._exit(BROKEN)
 
-    def _close_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+    def _close(self, small: bool) -> None:
+        if small in self._sessions:
+            self._session = None
+            self._sessions.pop(small)[1].close()
 
 
 def _environment(engine: Engine) -> Mapping[str, Any]:
@@ -228,6 +269,7 @@ def importing() -> Iterator[None]:
 def main(arguments: Sequence[str]) -> None:
     """Work until told to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor too, and it decides.
+    _end_with_the_supervisor()
     file = int(arguments[0])
     os.set_inheritable(file, False)
     replies = Replies(file)
@@ -240,6 +282,12 @@ def main(arguments: Sequence[str]) -> None:
     sys.stderr.flush()
     # Everything is written. Taking the interpreter and torch apart in order would only hold up the next run's lock.
     os._exit(0)
+
+
+def _end_with_the_supervisor() -> None:
+    """Ask Linux for a SIGTERM when the supervisor dies: the thread that would notice may wait for a long operation."""
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere there is no such call, and that thread is all
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _work(worker: Worker, commands: Commands) -> None:

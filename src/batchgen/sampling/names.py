@@ -211,6 +211,8 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
         "h": "height",
         "clipskip": "clip_skip",
         "image": "init_image",
+        "vae.tiling": "vae_tiling",
+        "enable_vae_tiling": "vae_tiling",
     }
 )
 """What other programs call a field, and what it is called here."""

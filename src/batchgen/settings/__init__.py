@@ -4,7 +4,8 @@ Hydra reads and merges files here and does nothing else; it is imported when it 
 """
 
 from batchgen.models.option import ModelConf
+from batchgen.settings.hooks import OnFinish
 from batchgen.settings.settings import Output, Paths, Settings, load_settings
 from batchgen.settings.words import Words, parse_words
 
-__all__ = ["ModelConf", "Output", "Paths", "Settings", "Words", "load_settings", "parse_words"]
+__all__ = ["ModelConf", "OnFinish", "Output", "Paths", "Settings", "Words", "load_settings", "parse_words"]

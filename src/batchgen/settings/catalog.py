@@ -7,10 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from batchgen.errors import ModelError
 from batchgen.job import FIELDS, Model, check_field
-from batchgen.models.digest import DigestCache, OnHash
+from batchgen.models.digest import DigestCache, OnHash, model_digest
 from batchgen.models.option import ModelConf, read_option
-from batchgen.models.resolve import resolve
+from batchgen.models.resolve import files_of, resolve
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
 from batchgen.strict import Types, read_with
 
@@ -50,6 +51,7 @@ class Catalog:
         self._models: dict[str, ModelConf] = {}
         self._samplers: dict[str, Mapping[str, Any]] = {}
         self._resolved: dict[str, Model] = {}
+        self._files: dict[str, dict[str, Path]] = {}
 
     def names(self, group: str) -> tuple[str, ...]:
         """Return the options of `group`, sorted."""
@@ -80,6 +82,17 @@ class Catalog:
         if name not in self._resolved:
             self._resolved[name] = resolve(self.model(name), self._folders, self._digests, on_hash)
         return self._resolved[name]
+
+    def changed(self, name: str) -> str | None:
+        """Say why the files of the model `name`, which was resolved, are no longer those that were hashed."""
+        model, conf = self._resolved[name], self.model(name)
+        try:
+            files = self._files.setdefault(name, files_of(conf, Path(model.path)))
+            digest = model_digest(files, self._digests)
+        except ModelError as error:
+            return str(error)
+        why = "its files were changed since this run was planned; the same command renders with them as they are now"
+        return None if digest == model.digest else f"{model.path}: {why}"
 
     def used(self) -> dict[str, dict[str, Tree]]:
         """Return the options that were named so far, as they are written: `models` and `samplers`, each by name."""

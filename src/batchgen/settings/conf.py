@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.errors import ConfError, unknown_name
+from batchgen.settings.words import SETTINGS
 from batchgen.shipped import shipped
 from batchgen.strict import Misread, place
 
@@ -22,6 +23,16 @@ Tree = Mapping[str, Any]
 
 Origin = Callable[..., str]
 """Nested keys -> the place where they are written, `FILE:LINE`."""
+
+_MOST_VALUES = 10_000
+_DEEPEST = 32
+_MOST_REFERENCES = 24
+"""`${a}${a}` doubles what `a` says. From so many references at most 3^8 copies of a text can come."""
+
+_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*\$\{(?!oc\.env:)")
+"""Behind an odd number of backslashes `${` is text."""
+_BEYOND_FIELDS = re.compile(rf"(?<!\\)(?:\\\\)*\$\{{(?!(?!(?:{'|'.join(SETTINGS)})\}})[a-z_]+\}})")
+"""Any `${...}` but `${width}` and the like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +115,55 @@ def literal(value: Any) -> Any:
 def resolved(tree: Tree, key: str | None = None) -> Tree:
     """Return `tree`, or what stands at its `key`, with every `${...}` filled in.
 
+    The values of recipe fields stand in every record. So they may refer to each other, as `${width}`, and to nothing
+    that may hold a secret: not to the environment, a path or a resolver.
+
     Raises:
-        Misread: what a `${...}` refers to is not there, or a value is still `???`.
+        Misread: what a `${...}` refers to is not there or not allowed, a value is still `???`, or the tree would grow
+            without end. It may be a stranger's, from a run directory.
     """
+    _small_enough(tree)
     part: Tree = tree if key is None else tree[key]
     text = repr(part)
     if "${" not in text and "???" not in text:
         return part
+    _refers_to_fields_alone(part, key)
     from batchgen.settings.composing import filled_in  # noqa: PLC0415 - as above, and few files have any
 
     return filled_in(tree, key)
+
+
+def _small_enough(tree: Tree) -> None:
+    """Refuse what a few bytes of YAML can become: an alias stands for its value, and the value for others."""
+    references = 0
+    for count, (value, depth) in enumerate(_within(tree)):
+        references += len(_REFERENCE.findall(value)) if isinstance(value, str) else 0
+        if count > _MOST_VALUES or depth > _DEEPEST:
+            raise Misread("", f"more than {_MOST_VALUES} values, or {_DEEPEST} of them inside one another")
+        if references > _MOST_REFERENCES:
+            raise Misread("", f"more than {_MOST_REFERENCES} references such as ${{name}}; write some of them out")
+
+
+def _within(tree: Any) -> Iterator[tuple[Any, int]]:
+    """Yield every value in `tree`, as often as it stands there, and how deep."""
+    todo = [(tree, 0)]
+    while todo:
+        value, depth = todo.pop()
+        yield value, depth
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        todo += [(each, depth + 1) for each in inside]
+
+
+def _refers_to_fields_alone(part: Tree, key: str | None) -> None:
+    if key == "model":
+        recommended = part.get("recommended")
+        fields: Tree = recommended if isinstance(recommended, Mapping) else {}
+    else:
+        fields = {name: value for name, value in part.items() if key or name not in SETTINGS}
+    for name, value in fields.items():
+        if any(isinstance(each, str) and _BEYOND_FIELDS.search(each) for each, _ in _within(value)):
+            said = "stands in every record, so it may refer to another field alone, as ${width}"
+            raise Misread(f"recommended.{name}" if key == "model" else str(name), f"{name}: {said}, not to {value!r}")
 
 
 @contextmanager

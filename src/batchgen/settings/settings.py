@@ -23,6 +23,7 @@ from batchgen.models.digest import OnHash
 from batchgen.models.option import ModelConf
 from batchgen.settings.catalog import Catalog, Stored
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolved
+from batchgen.settings.hooks import SECTION, OnFinish, load_hooks
 from batchgen.settings.words import SETTINGS, Words
 from batchgen.strict import Misread, Types, place, read, read_value, read_with
 
@@ -39,7 +40,8 @@ _TYPES: Mapping[str, Types] = MappingProxyType(
     {
         "runtime": get_type_hints(Runtime, include_extras=True)
         | {"threads": Annotated[int, Field(ge=0, le=1024)], "batch": Annotated[int, Field(ge=0, le=1024)]}
-        | {"stop_at": Annotated[str, BeforeValidator(_time_of_day)] | None},
+        | {"stop_at": Annotated[str, BeforeValidator(_time_of_day)] | None}
+        | {"max_gpu_temperature": Annotated[int, Field(ge=30, le=120)] | None},
         "output": {"root": _Text, "compression": Annotated[int, Field(ge=0, le=9)], "sheets": bool},
         "paths": {"models": _Text | list[_Text], "cache": _Text | None},
     }
@@ -86,6 +88,8 @@ class Settings:
     runtime: Runtime
     output: Output
     paths: Paths
+    on_finish: OnFinish = field(default_factory=OnFinish)
+    """Never from a run directory, and never saved."""
 
     recipe: Mapping[str, Any]
     """Recipe fields that conf/job.yaml sets, checked, and `model`; what it leaves to the model is not among them."""
@@ -137,6 +141,13 @@ class Settings:
             return model
         return replace(model, digest=hashlib.sha256(f"fake {model.digest}".encode()).hexdigest())
 
+    def changed(self, model: Model) -> str | None:
+        """Say why the files of `model`, which was resolved here, are not those that were hashed; None if they are.
+
+        Files that were not touched are not read again.
+        """
+        return self.catalog.changed(model.name)
+
     def save(self) -> str:
         """Return the text of settings.yaml: settings as written, with the models and samplers used so far.
 
@@ -162,10 +173,12 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
     conf = Conf(cwd=cwd)
     choices = {group: conf.check(group, name, f"{group}={name}") for group, name in words.settings if group in _GROUPS}
     written, origin = _read_saved(saved, choices, conf) if saved else _compose(choices, conf)
-    tree = _applied(words, {key: value for key, value in written.items() if key not in {"model", *_STORED.values()}})
+    hooks = load_hooks(words.settings, written, conf, saved=saved is not None)
+    elsewhere = {"model", SECTION, *_STORED.values()}
+    tree = _applied(words, {key: value for key, value in written.items() if key not in elsewhere})
     with blaming(origin):
         plain = resolved(tree)
-    sections = {section: _section(section, plain, origin) for section in SETTINGS}
+    sections = {section: _section(section, plain, origin) for section in _TYPES}
     runtime, output, paths = Runtime(**sections["runtime"]), sections["output"], sections["paths"]
     with blaming(origin):
         recipe = read_with(check_field, {**FIELDS, **_TYPES}, _fields(plain), "key")
@@ -175,6 +188,7 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
         runtime=runtime,
         output=Output(**output | {"root": Path(cwd, output.get("root", "outputs"))}),
         paths=Paths(models=folders, cache=cache),
+        on_finish=hooks,
         recipe=MappingProxyType({"precision": runtime.precision} | recipe | {"model": written["model"]}),
         catalog=Catalog(conf=conf, tree=tree, stored=_stored(written, origin), folders=folders, cache=cache),
         tree=_anchored(tree, cwd),
@@ -223,7 +237,7 @@ def _applied(words: Words, tree: Tree) -> Tree:
     found = dict(tree)
     for name, value in words.settings:
         section, _, key = name.partition(".")
-        if key or section not in _GROUPS:  # else an option, and already chosen
+        if section != SECTION and (key or section not in _GROUPS):  # else an option, and already chosen
             checked = _checked(section, key, value)
             found[section] = {**(found.get(section) or {}), key: literal(checked)}
     return found

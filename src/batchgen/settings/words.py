@@ -10,7 +10,7 @@ from typing import Any
 
 from batchgen.errors import ConfError
 
-SETTINGS = ("runtime", "output", "paths")
+SETTINGS = ("runtime", "output", "paths", "on_finish")
 """What stands in front of settings, which have one value for a run; everything else varies from picture to picture."""
 
 Values = tuple[Any, ...]

@@ -69,6 +69,11 @@ class Held:
         """What planning needs to know, by id."""
         return known(self.found)
 
+    def picture_of(self, job_id: str) -> Path | None:
+        """Return where the picture of a job is; None while there is none."""
+        done = self.done.get(job_id)
+        return None if done is None else done.picture
+
     @property
     def names(self) -> Mapping[str, str]:
         """The name, without suffix, that each picture was first given, by id: also of one whose file is gone.
@@ -121,6 +126,10 @@ class Held:
         self._journal.sync()
         self.done |= {each.id: each for each in done}
         self._names = {each.id: each.picture.stem for each in done} | self._names
+        for made in done:
+            # Its latent has served. One that cannot be removed now is by the next start.
+            with contextlib.suppress(OSError):
+                self.directory.latent(made.id).unlink(missing_ok=True)
         return Published(done=done, refused=refused)
 
     def fail(self, job_id: str, reason: str, attempts: int) -> None:

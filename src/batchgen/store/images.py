@@ -7,6 +7,7 @@ without a word and can then not open the file.
 
 import hashlib
 import io
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,12 @@ _END = b"\0\0\0\0IEND\xaeB`\x82"
 
 MAX_PIXELS = 16384 * 16384
 """The largest canvas a job may have; a larger picture is nobody's that is opened here."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_TEXT = 64 * 2**20
+"""Bytes of everything but pixels. Two prompts of a million characters, each written as `\\u0000`, are 12 MB."""
+_MOST_CHUNKS = 100_000
+"""Pillow writes pixels in chunks of 64 KiB: the largest canvas, not compressed at all, has 12,300 of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +146,25 @@ def validate(path: Path) -> tuple[Record, str]:
     return record, picture.record
 
 
+def _refuse_bombs(path: Path) -> None:
+    """Refuse what Pillow would read into memory, or wait for, before it looks at it. What is no PNG is left to it."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise StoreError("is no file", where=str(path))
+    with path.open("rb") as file:
+        if file.read(len(_SIGNATURE)) != _SIGNATURE:
+            return
+        chunks = text = 0
+        while len(start := file.read(8)) == 8:
+            length, kind = int.from_bytes(start[:4], "big"), start[4:]
+            chunks += 1
+            text += 0 if kind == b"IDAT" else length
+            if text > _MOST_TEXT or chunks > _MOST_CHUNKS:
+                raise StoreError("has more beside its pixels than any picture of batchgen", where=str(path))
+            if kind == b"acTL":
+                raise StoreError("is an animation, and no picture of batchgen", where=str(path))
+            file.seek(length + 4, io.SEEK_CUR)
+
+
 def _ends_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-len(_END), io.SEEK_END)
@@ -146,6 +172,10 @@ def _ends_whole(path: Path) -> bool:
 
 
 def _opened(path: Path) -> PngImageFile:
+    try:
+        _refuse_bombs(path)
+    except OSError as error:
+        raise StoreError(error.strerror or str(error), where=str(path)) from error
     # The reader of this one format, not Image.open: that judges pictures of 90 million pixels to be bombs.
     try:
         image = PngImageFile(path)

@@ -2,11 +2,12 @@
 
 `outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` with the
 record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.json`. `.batchgen/` in it holds what
-belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/` and `quarantine/`.
+belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/`, `latents/` and `quarantine/`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from batchgen.errors import UsageError
 
@@ -14,12 +15,20 @@ RECORD_DIGITS = 12
 """Hex digits of the id that name a record: 48 bits. Among n pictures in one directory two share a name with a chance of
 n^2 / 2^49: one in 56,000 for 10^5 pictures, one in 560 for 10^6, 16 % for 10^7. The second of them is refused."""
 
+LATENT = ".safetensors"
+"""What the name of a kept latent ends in, after the whole id."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """The paths of one run directory, whether it exists yet or not."""
 
     root: Path
+
+    @classmethod
+    def around(cls, tmp: Path) -> Self:
+        """Return the run directory whose `tmp` this is."""
+        return cls(tmp.parent.parent)
 
     @property
     def manifest(self) -> Path:
@@ -82,6 +91,11 @@ class RunDirectory:
         return self.hidden / "tmp"
 
     @property
+    def latents(self) -> Path:
+        """What the denoiser made and is no picture yet, so that it need not be made again."""
+        return self.hidden / "latents"
+
+    @property
     def quarantine(self) -> Path:
         """Doubtful files; batchgen never deletes them."""
         return self.hidden / "quarantine"
@@ -94,6 +108,10 @@ class RunDirectory:
         """Where the record of the job with the id `job_id` (64 hex digits) goes."""
         return self.records / f"{job_id[:RECORD_DIGITS]}.json"
 
+    def latent(self, job_id: str) -> Path:
+        """Where the latent of the job with the id `job_id` is kept."""
+        return self.latents / f"{job_id}{LATENT}"
+
     def relative(self, path: Path) -> str:
         """`path` as the journal holds it: relative to the directory, which may be moved, with `/`."""
         return path.relative_to(self.root).as_posix()
@@ -105,10 +123,10 @@ class RunDirectory:
             UsageError: one of them, or a file that is written in place, is a symbolic link. The root may be.
         """
         # Whoever packed the directory chose where its links point, and what is in there is emptied, moved and cut.
-        folders = self.hidden, self.tmp, self.quarantine, self.pictures, self.records, self.sheets
+        folders = self.hidden, self.tmp, self.latents, self.quarantine, self.pictures, self.records, self.sheets
         for path in (*folders, self.lock, self.journal, self.worker_log):
             if path.is_symlink():
                 reason = "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
                 raise UsageError(reason, where=str(path))
-        for folder in (self.pictures, self.records, self.tmp, self.quarantine):
+        for folder in (self.pictures, self.records, self.tmp, self.latents, self.quarantine):
             folder.mkdir(parents=True, exist_ok=True)

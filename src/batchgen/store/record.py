@@ -6,14 +6,15 @@ was made on. From a record and the model of its digest comes the very job again.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchgen import __version__
 from batchgen.errors import StoreError
-from batchgen.job import FIELDS, Job, Model, check_field, make_job, recipe_id
+from batchgen.job import FIELDS, Job, Model, recipe_id
+from batchgen.recipe import Found, files_of, read_recipe
 
 SCHEMA = 1
 """Goes up when a reader of the former number would misunderstand."""
@@ -23,6 +24,9 @@ MAX_BYTES = 256 * 1024
 
 Record = Mapping[str, Any]
 """JSON values; `build` says which."""
+
+_DEEPEST = 64
+"""Values inside one another. Ours are five deep, and what goes through a record takes a step for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,9 @@ def build(asked: Asked, making: Making, index: int, facts: Mapping[str, Any], ou
         "batchgen_version": __version__,
         "id": job.id,
         "recipe": dict(job.recipe),
-        "model": {"name": job.model.name, "family": job.model.family, "digest": job.model.digest},
+        "model": _said_of(job.model),
+        "stages": [{"id": stage.id, "model": _said_of(stage.model)} for stage in _stages(job)],
+        "files": [{"name": file.name, "sha256": file.digest} for file in files_of(job)],
         "name": asked.name,
         "note": asked.note,
         "manifest": making.manifest,
@@ -82,7 +88,7 @@ def build(asked: Asked, making: Making, index: int, facts: Mapping[str, Any], ou
             "degradations": list(making.degradations),
         },
         "environment": dict(making.environment),
-        "env_id": _digest(making.environment),
+        "env_id": environment_id(making.environment),
         "output": dict(output),
         "started": making.started,
         "seconds": round(making.seconds, 6),
@@ -90,8 +96,20 @@ def build(asked: Asked, making: Making, index: int, facts: Mapping[str, Any], ou
     return _shortened(record, tuple(facts))
 
 
-def _digest(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json(value, sort_keys=True).encode()).hexdigest()
+def environment_id(environment: Mapping[str, Any]) -> str:
+    """Name an environment: SHA-256 of its canonical form, 64 hex digits."""
+    return hashlib.sha256(_json(environment, sort_keys=True).encode()).hexdigest()
+
+
+def _said_of(model: Model) -> Mapping[str, str]:
+    return {"name": model.name, "family": model.family, "digest": model.digest}
+
+
+def _stages(job: Job) -> Iterator[Job]:
+    """Yield every job that `job` builds on, the nearest first."""
+    for stage in job.stages:
+        yield stage
+        yield from _stages(stage)
 
 
 def _json(value: Mapping[str, Any], *, sort_keys: bool = False) -> str:
@@ -137,11 +155,21 @@ def read(data: bytes | str, where: str) -> Record:
         raise StoreError("the record is not JSON", where=where) from error
     if not isinstance(record, dict) or not isinstance(record.get("recipe"), dict):
         raise StoreError("this is no record of batchgen", where=where)
+    if _deep(record):
+        raise StoreError(f"the record has more than {_DEEPEST} values inside one another", where=where)
     if record.get("schema") != SCHEMA:
         raise StoreError(f"record of schema {record.get('schema')!r}; this batchgen reads {SCHEMA}", where=where)
     if record.get("id") != _id_of(record["recipe"]):
         raise StoreError("the record's id does not belong to its recipe", where=where)
     return record
+
+
+def _deep(record: Record) -> bool:
+    level: list[Any] = [record]
+    for _ in range(_DEEPEST):
+        inside = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [value for values in inside for value in values]
+    return bool(level)
 
 
 def _refuse(constant: str) -> None:
@@ -165,24 +193,21 @@ def stands_for(path: Path, job_id: str) -> bool:
     return bool(found == job_id)
 
 
-def job_of(record: Record, model: Model) -> Job:
+def job_of(record: Record, found: Found) -> Job:
     """Return the job that the record is of.
 
     Args:
         record: What `read` returned.
-        model: The model with the digest that the record names.
+        found: The models and files that the record names, by digest.
 
     Raises:
-        StoreError: a field is unknown or wrong, or the model is another one.
+        StoreError: a field is unknown or wrong, or a model or file is not among what was found.
     """
-    values = dict(record["recipe"])
     where = f"record {record['id'][:12]}"
-    if values.pop("model", None) != model.digest:
-        raise StoreError(f"was made with other weights than {model.name}", where=where)
     try:
-        return make_job(model, {name: check_field(name, value) for name, value in values.items()})
+        return read_recipe(record["recipe"], found)
     except KeyError as error:
         known = ", ".join(sorted(FIELDS))
         raise StoreError(f"field {error.args[0]!r} is missing or unknown (known: {known})", where=where) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(str(error), where=where) from error

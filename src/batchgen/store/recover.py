@@ -15,7 +15,7 @@ from batchgen.errors import StoreError
 from batchgen.store.history import Done, entry_done, seconds_in, told
 from batchgen.store.images import embedded, record_in, validate
 from batchgen.store.journal import Journal
-from batchgen.store.layout import RunDirectory
+from batchgen.store.layout import LATENT, RunDirectory
 from batchgen.store.publish import said_plainly, sync_directory, write_atomic
 from batchgen.store.record import stands_for
 
@@ -61,6 +61,7 @@ def recover(directory: RunDirectory, journal: Journal) -> Recovered:
                 done[found.id] = found
                 missing.pop(found.id, None)
         _complete(directory, done.values())
+        _forget_latents(directory, done)
         sync_directory(directory.pictures)
         journal.sync()
     names = {each.id: each.picture.stem for each in done.values()} | dict(past.names)
@@ -73,6 +74,13 @@ def _empty(folder: Path) -> None:
             # Only files are made here. A folder is somebody's who may miss it, and is in nobody's way.
             if not each.is_dir(follow_symlinks=False):
                 Path(each).unlink()
+
+
+def _forget_latents(directory: RunDirectory, done: Mapping[str, Done]) -> None:
+    """Remove the latents of pictures that are there; the others spare their jobs the denoiser."""
+    for path in directory.latents.glob(f"*{LATENT}"):
+        if path.stem in done and not path.is_dir():
+            path.unlink()
 
 
 def _without_a_line(directory: RunDirectory, done: dict[str, Done]) -> list[Path]:

@@ -3,8 +3,10 @@
 No lock is taken, so it can be asked at any time; beside a run at work, what is just being published may be unknown.
 """
 
+import errno
 import hashlib
 import json
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,13 +75,26 @@ def _of_journal(directory: RunDirectory, reading: journal.Reading, *, any_pictur
 
 def _of_plan(directory: RunDirectory) -> Iterator[Finding]:
     try:
-        json.loads(directory.plan.read_bytes())
+        json.loads(_content(directory.plan))
     except FileNotFoundError:
         yield Finding(
             kind="missing", file=directory.plan, what="what was asked for is gone; the next run writes it anew"
         )
-    except ValueError:
+    except OSError as error:
+        yield Finding(kind="altered", file=directory.plan, what=f"cannot be read: {error.strerror}")
+    except (ValueError, RecursionError):
         yield Finding(kind="torn", file=directory.plan, what="is not JSON")
+
+
+def _content(file: Path) -> bytes:
+    """Return what is in a file; a pipe in its place, which nobody ever writes to, would be waited for without end.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    return file.read_bytes()
 
 
 def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) -> Iterator[Finding]:
@@ -97,7 +112,7 @@ def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) ->
 def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
     file = done.picture
     try:
-        data = file.read_bytes()
+        data = _content(file)
     except OSError as error:
         yield Finding(kind="missing", file=file, what=f"the picture cannot be read: {error.strerror}")
         return
@@ -124,7 +139,7 @@ def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
 
 def _of_record(file: Path, embedded: str) -> Iterator[Finding]:
     try:
-        same = file.read_bytes() == embedded.encode()
+        same = _content(file) == embedded.encode()
     except OSError as error:
         yield Finding(kind="missing", file=file, what=f"the record cannot be read: {error.strerror}")
         return

@@ -1,0 +1,72 @@
+"""The last lines of a run, for somebody who reads them at seven in the morning."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from batchgen.cli.asking import near, printable
+
+if TYPE_CHECKING:
+    from batchgen.store.layout import RunDirectory
+
+_NAMED = 5
+"""Failed pictures that are named; the rest is counted, and `summary.json` has all."""
+
+
+def closing(facts: Mapping[str, Any], directory: "RunDirectory") -> list[str]:
+    """Return what was made, failed and left, in which time; which pictures failed and why; and where to look.
+
+    Args:
+        facts: The run's account, as in `summary.json`.
+        directory: The run directory.
+    """
+    lines = [_counts(facts, directory), *_failed(facts, directory), _where(facts, directory)]
+    return [printable(line) for line in lines]
+
+
+def _counts(facts: Mapping[str, Any], directory: "RunDirectory") -> str:
+    from batchgen.cli.progress import count, duration
+
+    made, failed, asked = facts["made"], len(facts["failed"]), facts["asked"]
+    where, missing = near(directory.root), asked - facts["there_before"] - made
+    if not made and not missing:
+        return f"{where}: nothing to do, {'the picture is' if asked == 1 else f'all {asked:,} pictures are'} there"
+    numbers = [f"{count(made, 'picture')} made"]
+    numbers += [f"{failed:,} failed"] if failed else []
+    numbers += [f"{facts['left']:,} left"] if facts["left"] else []
+    return f"{where}: {', '.join(numbers)} in {duration(facts['seconds'])}{_rest(facts, missing)}"
+
+
+def _rest(facts: Mapping[str, Any], missing: int) -> str:
+    """Say how far the whole is, and what to do about it."""
+    from batchgen.run.account import ENDS, MISSING
+
+    if not missing:
+        return f"; all {facts['asked']:,} are there" if facts["there_before"] else ""
+    how = facts["ended"] if facts["ended"] in ENDS else "ended by an error"
+    why = "" if how == MISSING else f"{how}, "
+    verb = "is" if missing == 1 else "are"
+    return f"; {why}{missing:,} of {facts['asked']:,} {verb} missing, run the same command again"
+
+
+def _failed(facts: Mapping[str, Any], directory: "RunDirectory") -> Iterator[str]:
+    failed = facts["failed"]
+    yield from (f"failed: {each['name']}: {each['reason']}" for each in failed[:_NAMED])
+    if len(failed) > _NAMED:
+        yield f"failed: {len(failed) - _NAMED:,} more, named in {near(directory.summary)}"
+
+
+def _where(facts: Mapping[str, Any], directory: "RunDirectory") -> str:
+    from batchgen.cli.progress import count
+
+    sheets = facts["sheets"]
+    places = []
+    if len(sheets) == 1:
+        places.append(near(directory.root / sheets[0]))
+    elif sheets:
+        places.append(f"{near(directory.sheets)} ({count(len(sheets), 'sheet')})")
+    elif facts["there_before"] + facts["made"]:
+        places.append(near(directory.pictures))
+    places.append(near(directory.summary))
+    places += [near(directory.worker_log)] if facts["failed"] else []
+    *others, last = places
+    return f"look at {', '.join(others)} and {last}" if others else f"look at {last}"

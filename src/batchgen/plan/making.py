@@ -1,0 +1,212 @@
+"""From resolved parts to jobs: what they name is found, and second passes are put behind first ones."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from batchgen.errors import ManifestError, ModelError, unknown_name
+from batchgen.job import UNSAMPLED, Canvas, File, Job, Lora, Model, Stage, Start, Text
+from batchgen.models.families import FAMILIES
+from batchgen.plan.dimensions import Option
+from batchgen.plan.fields import Confs
+from batchgen.plan.resolve import Parts
+from batchgen.plan.sweep import label
+from batchgen.wishes import RESAMPLERS, Adapter, Adapters, From, Hires, Upscale
+
+_TAG: Final = re.compile(r"<lora:([^:>]+)((?::[^:>]*)*)>")
+"""`<lora:name:0.8>`, `<lora:name:TEXT:DENOISER>`, `<lora:name:te=0.5:unet=0.8>`, as A1111 has it."""
+_EMBEDDING: Final = re.compile(r"\bembedding:([\w./-]*\w)")
+"""`embedding:name`, as ComfyUI has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """What one cell orders: everything of its job that is not a file."""
+
+    parts: Parts
+    text: Text
+    seed: int
+    model: Model
+    first: Job | None = None
+    """The job whose picture it begins with, where it begins with one."""
+
+
+class Maker:
+    """Makes jobs; each file is looked for once."""
+
+    def __init__(self, confs: Confs) -> None:
+        """Find files by `confs`."""
+        self._confs = confs
+
+    def job(self, ordered: Ordered) -> Job:
+        """Return the job of a cell: the last one, with what it builds on inside.
+
+        Raises:
+            ModelError: an adapter, an autoencoder or an upscaler is not here, or does not fit.
+            ManifestError: a picture is not here, or what was ordered makes no sense together.
+        """
+        parts = ordered.parts
+        if not parts.wishes and not _names_files(ordered.text):
+            return self._plain(ordered)
+        job = self._beginning(self._dressed(self._plain(ordered), parts), ordered)
+        if isinstance(hires := parts.wishes.get("hires"), Hires):
+            job = self._second_pass(job, hires)
+        if isinstance(upscale := parts.wishes.get("upscale"), Upscale):
+            job = self.upscaled(job, upscale)
+        return job
+
+    def _plain(self, ordered: Ordered) -> Job:
+        parts = ordered.parts
+        return Job(
+            model=ordered.model,
+            text=ordered.text,
+            canvas=parts.canvas,
+            sampling=parts.sampling,
+            seed=ordered.seed,
+            numerics=parts.numerics,
+            noise=parts.noise,
+        )
+
+    def _dressed(self, job: Job, parts: Parts) -> Job:
+        """Add adapters, autoencoder and embeddings."""
+        literal = job.text.emphasis == "none"
+        prompt, tagged = (job.text.prompt, ()) if literal else _without_tags(job.text.prompt)
+        wished = parts.wishes.get("loras", Adapters())
+        asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
+        for trigger in (each.trigger for each in asked if each.trigger and each.trigger not in prompt):
+            prompt = f"{prompt}, {trigger}" if prompt else trigger
+        factor = parts.wishes.get("lora_scale", 1.0)
+        vae = parts.wishes.get("vae")
+        text = replace(job.text, prompt=prompt)
+        return replace(
+            job,
+            text=text,
+            loras=tuple(self._loras(asked, float(factor) if isinstance(factor, int | float) else 1.0, job.model)),
+            vae=self._confs.file("vae", vae) if isinstance(vae, str) else None,
+            embeddings=tuple(self._confs.file("embedding", name) for name in sorted(set(_embeddings(text)))),
+        )
+
+    def _loras(self, asked: tuple[Adapter, ...], factor: float, model: Model) -> Iterator[Lora]:
+        for each in asked:
+            scale = each.scale * factor
+            clip_scale = scale if each.clip_scale is None else each.clip_scale * factor
+            if scale == clip_scale == 0:
+                continue  # It is the picture without it.
+            file = self._confs.file("lora", each.name)
+            if problem := self._confs.misfit(file, model):
+                raise ModelError(problem)
+            yield Lora(file=file, scale=scale, clip_scale=clip_scale)
+
+    def _beginning(self, job: Job, ordered: Ordered) -> Job:
+        """Add the picture to begin with, and the mask."""
+        wishes, start = ordered.parts.wishes, ordered.parts.start
+        image, mask = wishes.get("init_image"), wishes.get("mask_image")
+        if not isinstance(image, str) and ordered.first is None:
+            if mask is not None or start.mask_alpha:
+                raise ManifestError("mask_image: there is no init_image that it could be a mask of")
+            return job
+        source = self._confs.picture(Path(str(image))) if ordered.first is None else Stage(job=ordered.first)
+        masked = self._confs.picture(Path(mask)) if isinstance(mask, str) else None
+        if masked is None and not start.mask_alpha:
+            start = Start(strength=start.strength, resize=start.resize, resize_filter=start.resize_filter)
+        return replace(job, start=start, init_image=source, mask_image=masked)
+
+    def _second_pass(self, first: Job, hires: Hires) -> Job:
+        canvas = _enlarged(first.canvas, hires.scale, FAMILIES[first.model.family].multiple)
+        start = Start(strength=hires.strength)
+        source = first
+        if hires.upscaler in RESAMPLERS:
+            start = replace(start, resize_filter=hires.upscaler)  # type: ignore[arg-type]  # one of those names
+        else:
+            source = self._upscaling(first, self._confs.upscaler(hires.upscaler), canvas)
+        sampling = replace(first.sampling, steps=hires.steps or first.sampling.steps)
+        stage = Stage(job=source)
+        return replace(first, canvas=canvas, sampling=sampling, start=start, init_image=stage, mask_image=None)
+
+    def upscaled(self, job: Job, upscale: Upscale) -> Job:
+        """Return the job that makes the picture of `job` larger."""
+        model = self._confs.upscaler(upscale.model)
+        scale = upscale.scale or self._confs.upscaling(model)
+        return self._upscaling(job, model, _enlarged(job.canvas, scale, 1))
+
+    def _upscaling(self, job: Job, model: Model, canvas: Canvas) -> Job:
+        return upscaling(Stage(job=job), model, canvas)
+
+
+def instead(
+    wish: From, options: Sequence[Sequence[Option]], digits: Sequence[int], wheres: Sequence[str | None]
+) -> tuple[int, ...]:
+    """Return the place with the option that `wish` names, in the bundle whose option wishes it.
+
+    Args:
+        wish: Where to begin.
+        options: Of each dimension.
+        digits: The place of the option that wishes it.
+        wheres: Where each dimension is written, and the prompt.
+
+    Raises:
+        ManifestError: there is no such option, or it is not a bundle's option that wishes.
+    """
+    for i, row in enumerate(options):
+        if row[digits[i]].sets.get("init_image") == wish:
+            for digit, option in enumerate(row):
+                if wish.option in option.coordinates:
+                    return (*digits[:i], digit, *digits[i + 1 :])
+            known = [label(value) for option in row for value in option.coordinates]
+            raise ManifestError(f"init_image: {unknown_name('option', wish.option, known)}", where=wheres[i])
+    message = f"init_image: {{from: {wish.option}}} stands in an option of a bundle, beside the option it names"
+    raise ManifestError(message, where=wheres[-1])
+
+
+def upscaling(source: File | Stage, model: Model, canvas: Canvas) -> Job:
+    """Return the job by which an upscaler makes `source` as large as `canvas`."""
+    return Job(model=model, text=Text(prompt=""), canvas=canvas, sampling=UNSAMPLED, seed=0, init_image=source)
+
+
+def _enlarged(canvas: Canvas, scale: float, multiple: int) -> Canvas:
+    sides = (max(multiple, round(side * scale / multiple) * multiple) for side in (canvas.width, canvas.height))
+    width, height = sides
+    return Canvas(width=width, height=height)
+
+
+def _words(text: Text) -> str:
+    return f"{text.prompt}\n{text.negative_prompt}"
+
+
+def _names_files(text: Text) -> bool:
+    """Say whether a prompt may name adapters or embeddings; where nothing in it is read, it names none."""
+    return text.emphasis != "none" and ("<lora:" in text.prompt or "embedding:" in _words(text))
+
+
+def _embeddings(text: Text) -> Iterator[str]:
+    if text.emphasis != "none":
+        yield from _EMBEDDING.findall(_words(text))
+
+
+def _without_tags(prompt: str) -> tuple[str, tuple[Adapter, ...]]:
+    """Return a prompt without its `<lora:...>`, and what those ask for.
+
+    >>> _without_tags("a fox <lora:grain:0.8>")
+    ('a fox', (Adapter(name='grain', scale=0.8, clip_scale=0.8, trigger=None),))
+    """
+    if "<lora:" not in prompt:
+        return prompt, ()
+    found = tuple(_tagged(match[1], match[2]) for match in _TAG.finditer(prompt))
+    return _TAG.sub("", prompt).strip(), found
+
+
+def _tagged(name: str, rest: str) -> Adapter:
+    positions, said = ["te", "unet"], {}
+    for part in rest.split(":")[1:]:
+        key, equals, value = part.rpartition("=")
+        key = key if equals else (positions.pop(0) if positions else "dyn")
+        try:
+            said[key.strip()] = float(value)
+        except ValueError:
+            raise ManifestError(f"<lora:{name}{rest}>: {value!r} is no number") from None
+    if unknown := said.keys() - {"te", "unet"}:
+        raise ManifestError(f"<lora:{name}{rest}>: {', '.join(sorted(unknown))} is not done here; te and unet are")
+    clip_scale = said.get("te", said.get("unet", 1.0))
+    return Adapter(name=name, scale=said.get("unet", clip_scale), clip_scale=clip_scale)

@@ -64,20 +64,20 @@ class _Tally:
 
 def one_by_one(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the fake engine that render one picture at a time."""
-    night = Night(name="kills", words=(FAKE, "steps=3"), pictures=min(600, 15 * count), batch=1)
+    night = Night(name="kills", words=(FAKE, "steps=3"), pictures=max(90, min(600, 15 * count)), batch=1)
     return _trial(night, count, folder, seed, meddle)
 
 
 def in_batches(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the fake engine that render four pictures at a time."""
-    night = Night(name="kills, batches of 4", words=(FAKE, "steps=3"), pictures=min(1200, 30 * count), batch=4)
+    night = Night(name="kills, batches of 4", words=(FAKE, "steps=3"), pictures=max(180, min(1200, 30 * count)), batch=4)
     return _trial(night, count, folder, seed, meddle)
 
 
 def embedded(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the embedded model that render one picture at a time."""
     words = ("model=demo_shapes", "steps=6", "runtime.threads=1")
-    night = Night(name="kills, demo_shapes", words=words, pictures=min(300, 15 * count), batch=1)
+    night = Night(name="kills, demo_shapes", words=words, pictures=max(60, min(300, 15 * count)), batch=1)
     return _trial(night, count, folder, seed, meddle)
 
 

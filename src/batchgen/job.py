@@ -170,6 +170,9 @@ class Start:
     mask_padding: Annotated[int, Field(ge=0, le=4096)] | None = None
     """Render only the mask's surroundings, this many pixels to each side, at the canvas's size; None renders it all."""
 
+    mask_paste: bool = True
+    """Whether the picture stays what it was outside of the mask, to the byte; else it is as the autoencoder has it."""
+
     mask_content: Literal["original", "neutral"] = "original"
     """What the masked part is when the denoiser begins: the picture, or grey (as ComfyUI's VAEEncodeForInpaint)."""
 

@@ -7,18 +7,20 @@ from batchgen.demo.adapters import RANK, Adapter, attached, load_adapter, new_ad
 
 
 class Block(nn.Module):
-    """Two layers with names as in a UNet, and one that no LoRA is for."""
+    """Three layers with names as in a UNet, and one that no LoRA is for."""
 
     def __init__(self):
         super().__init__()
         self.to_q = nn.Linear(12, 10)
+        self.conv1 = nn.Conv2d(10, 10, 3, padding=1)
         self.proj_out = nn.Conv2d(10, 6, 1)
         self.norm = nn.Linear(6, 6)
         for number, parameter in enumerate(self.parameters()):
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(number))
 
     def forward(self, x):
-        return self.norm(self.proj_out(self.to_q(x)[:, :, None, None])[:, :, 0, 0])
+        places = self.to_q(x)[:, :, None, None].expand(-1, -1, 4, 4)
+        return self.norm(self.proj_out(self.conv1(places))[:, :, 0, 0])
 
 
 class Model(nn.Module):
@@ -53,8 +55,10 @@ def test_a_new_lora_changes_nothing(models):
     assert torch.equal(answer(models, (new_adapter(models, 0), 1.0)), answer(models))
 
 
-def test_it_is_for_attention_layers_only(models):
-    assert new_adapter(models, 0).paths == ("unet.mid_block.to_q", "unet.mid_block.proj_out")
+def test_it_is_for_the_layers_of_attention_and_residual_blocks(models):
+    layers = ("to_q", "conv1", "proj_out")
+
+    assert new_adapter(models, 0).paths == tuple(f"unet.mid_block.{layer}" for layer in layers)
 
 
 def test_at_scale_0_the_model_is_the_same_bit_for_bit(models):
@@ -116,7 +120,9 @@ def test_kohyas_names_have_an_alpha_and_those_of_diffusers_none(models, tmp_path
     with safe_open(tmp_path / "diffusers.safetensors", framework="pt") as file:
         diffusers = set(file.keys())
 
-    layers = ("lora_unet_mid_block_to_q", "lora_unet_mid_block_proj_out")
+    layers = [f"lora_unet_mid_block_{layer}" for layer in ("to_q", "conv1", "proj_out")]
     assert kohya == {f"{layer}.{end}" for layer in layers for end in ("lora_down.weight", "lora_up.weight", "alpha")}
     assert float(alpha) == RANK / 2
-    assert diffusers == {f"unet.mid_block.{layer}.lora_{end}.weight" for layer in ("to_q", "proj_out") for end in "AB"}
+    assert diffusers == {
+        f"unet.mid_block.{layer}.lora_{end}.weight" for layer in ("to_q", "conv1", "proj_out") for end in "AB"
+    }

@@ -85,8 +85,13 @@ def test_equal_seeds_train_on_equal_pairs():
     assert first == again != other
 
 
+def folder(path):
+    path.mkdir()
+    return path
+
+
 def test_training_can_be_repeated(tmp_path):
-    one, two = (train(tmp_path / f"{name}.pt", steps=2, pictures=4).state_dict() for name in "ab")
+    one, two = (train(folder(tmp_path / name), steps=2, pictures=4).state_dict() for name in "ab")
 
     assert all(torch.equal(one[name], two[name]) for name in one)
 

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
+from batchgen.demo.adapters import attached as in_training
+from batchgen.demo.adapters import new_adapter, save_diffusers, save_kohya
 from batchgen.diffusion.adapters import Adapters
 from batchgen.errors import ModelError
 from batchgen.job import File, Lora, Model
@@ -286,6 +288,28 @@ def test_every_layout_of_a_lora_does_what_its_fused_weights_do(model, loaded, tm
     assert [name for name, each in attached.items() if not same(each, attached["kohya"])] == []
 
 
+@pytest.mark.parametrize("save", [save_kohya, save_diffusers])
+def test_the_demos_own_loras_do_what_they_did_in_training(demo, loaded, tmp_path, save):
+    modules = loaded(demo, torch.float32)
+    adapter = new_adapter(modules, seed=1)
+    draw = torch.Generator().manual_seed(2)
+    for _, layer in adapter.named_layers():
+        # Halves, as the file has them.
+        layer.down.data = layer.down.data.half().float()
+        layer.up.data = (torch.randn(layer.up.shape, generator=draw) / 16).half().float()
+    with in_training(modules, [(adapter, 0.7)]):
+        wanted = shown(modules)
+    save(tmp_path / "mine.safetensors", adapter, {"modelspec.trigger_phrase": "mine"})
+    facts = read_adapter(tmp_path / "mine.safetensors")
+    assert (facts.trigger_words, facts.parts) == (("mine",), ("denoiser", "text_encoder"))
+    assert misfit(facts, demo) is None
+    adapters = Adapters(modules, demo)
+    adapters.attach([lora(facts.path, 0.7)])
+    seen = shown(modules)
+    for name in seen:
+        assert torch.allclose(seen[name], wanted[name], rtol=1e-3, atol=1e-3)
+
+
 def test_peft_writes_the_denoiser_alone(model, loaded, tmp_path):
     modules = loaded(model)
     content = Content(modules, unet_layers(model))
@@ -496,7 +520,7 @@ def test_every_layout_of_a_flux_lora_does_what_diffusers_own_converter_says(tiny
     )
     for name, layers in by_hand.items():
         down, up = content[name]
-        for layer, rows in zip(layers, up.split(16)[: len(layers) - 1] + (up[16 * len(layers) - 16 :],), strict=True):
+        for layer, rows in zip(layers, up.tensor_split((16, 32, 48)[: len(layers) - 1]), strict=True):
             converted[f"transformer.{layer}.lora_A.weight"] = down
             converted[f"transformer.{layer}.lora_B.weight"] = rows * (ALPHA / RANK)
     save_file(

@@ -30,9 +30,11 @@ from batchgen.demo.tokenizer import write_tokenizer
 from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.diffusion.loading import load_vae
 from batchgen.errors import ModelError
+from batchgen.models.components import carried, configure
 from batchgen.models.digest import DigestCache
 from batchgen.models.find import Source
 from batchgen.models.folder import read_json
+from batchgen.models.header import Header, Tensor
 from batchgen.models.option import ModelConf
 from batchgen.models.resolve import resolve
 
@@ -256,7 +258,7 @@ def open_clip(encoder, prefix):
         "logit_scale": torch.ones([]),
     }
     for name, weight in weights.items():
-        match = re.fullmatch(r"encoder\.layers\.(\d)\.(.+)\.(weight|bias)", name)
+        match = re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)\.(weight|bias)", name)
         if not match:
             continue
         block = f"transformer.resblocks.{match[1]}"
@@ -441,7 +443,8 @@ def test_a_single_file_renders_offline_what_the_same_weights_in_a_folder_do(
     whole = resolved(Source(folder=str(folder)), family)
 
     pictures = [picture(model, runtime, job_for) for model in (alone, whole)]
-    assert np.array_equal(*pictures)
+    # Weights lie elsewhere in the file, and sums over memory that is aligned otherwise differ in their last bit.
+    assert np.abs(np.subtract(*pictures, dtype=int)).max() <= 2
     assert np.ptp(pictures[0].astype(int)) > 20
     assert not np.array_equal(pictures[0], picture(alone, runtime, job_for, prompt="a blue square"))
 
@@ -569,6 +572,54 @@ def test_a_cut_file_is_refused_in_a_line(comfy, home, resolved):
         resolved(Source(file=("mine.safetensors",)), "sd15", comfy)
 
     assert "\n" not in str(caught.value)
+
+
+KINDS = {
+    "unet": UNet2DConditionModel,
+    "transformer": FluxTransformer2DModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+}
+SIZES = {
+    "sd15": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},
+    "sdxl": {
+        "unet": 2_567_463_684,
+        "vae": 83_653_863,
+        "text_encoder": 123_060_480,
+        "text_encoder_2": 694_659_840,
+    },
+    "flux": {
+        "transformer": 11_901_408_320,
+        "vae": 83_819_683,
+        "text_encoder": 123_060_480,
+        "text_encoder_2": 4_762_310_656,
+    },
+}
+"""Parameters of the released models."""
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl", "flux"])
+def test_of_the_released_models_the_shapes_tell_what_is_carried(family):
+    second = {"sdxl": CLIPTextModelWithProjection, "flux": T5EncoderModel}.get(family)
+    modules = {}
+    for part in SIZES[family]:
+        kind, numbers = KINDS.get(part, second), carried(family, part)
+        with torch.device("meta"):
+            modules[part] = (
+                kind.from_config(numbers) if "_class_name" in numbers else kind(kind.config_class.from_dict(numbers))
+            )
+    weights = one_file(family, modules)
+    shapes = {name: Tensor("F16", tuple(each.shape), 2 * each.numel()) for name, each in weights.items()}
+
+    found = configure(Header(tensors=shapes, metadata={}), family)
+
+    assert found == {part: carried(family, part) for part in found}
+    assert {part: parameters(module) for part, module in modules.items()} == SIZES[family]
+
+
+def parameters(module):
+    """Parameters, each weight counted once that stands under two names."""
+    return sum(weight.numel() for name, weight in module.state_dict().items() if "embed_tokens" not in name)
 
 
 @pytest.mark.parametrize("layout", ["ldm", "ldm in a checkpoint", "diffusers", "folder"])

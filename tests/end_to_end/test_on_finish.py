@@ -98,7 +98,9 @@ def test_the_directory_is_free_when_the_program_starts(person):
     assert "holds it" not in (person.folder / "told").read_text()
 
 
-@pytest.mark.parametrize("hook", ["on_finish.command=[sh,-c,'exit 3']", "on_finish.post=http://127.0.0.1:1/s3cr3t-canary"])
+@pytest.mark.parametrize(
+    "hook", ["on_finish.command=[sh,-c,'exit 3']", "on_finish.post=http://127.0.0.1:1/s3cr3t-canary"]
+)
 def test_whatever_fails_there_is_one_warning_and_harms_nothing(person, hook):
     said = person.types(*ASK, hook)
 

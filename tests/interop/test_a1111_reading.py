@@ -70,9 +70,7 @@ def test_a_schedule_that_nobody_says_is_warned_of():
     assert any("the schedule is not said" in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize(
-    ("item", "noise"), [("", "nv"), ("RNG: CPU", "cpu"), ("RNG: NV", "nv"), ("RNG: GPU", "nv")]
-)
+@pytest.mark.parametrize(("item", "noise"), [("", "nv"), ("RNG: CPU", "cpu"), ("RNG: NV", "nv"), ("RNG: GPU", "nv")])
 def test_noise_is_of_the_gpu_unless_the_text_says_otherwise(item, noise):
     assert read(item).recipe["noise"] == noise
 
@@ -147,7 +145,7 @@ def test_forges_hash_of_a_file_name_is_not_trusted():
         "Schedule rho: 5",
         "Emphasis: No norm",
         "Hires upscale: 2, Denoising strength: 0.5, Hires sampler: Euler",
-        "ControlNet 0: \"Module: canny, Model: x\"",
+        'ControlNet 0: "Module: canny, Model: x"',
         "ADetailer model: face_yolov8n.pt",
         "Script: X/Y/Z plot",
         "RNG: TPU",
@@ -170,7 +168,7 @@ def test_what_changes_pixels_and_is_not_done_here_is_refused_by_its_key(item):
         "VAE Decoder: Full",
         'Civitai resources: [{"modelVersionId": 1}]',
         "User: me",
-        "TI hashes: \"neg: 0123456789ab\"",
+        'TI hashes: "neg: 0123456789ab"',
     ],
 )
 def test_what_changes_nothing_is_no_matter(item):
@@ -208,7 +206,14 @@ def test_prompt_syntax_beyond_emphasis_is_refused_by_name(prompt, what):
 
 @pytest.mark.parametrize(
     "prompt",
-    ["[faint] (strong) (more:1.3)", "a BREAK b", "\\[a|b\\] \\(x:0.5\\)", "SAND and ANDROID", "<lora:x:1>", "[(x:1.2)]"],
+    [
+        "[faint] (strong) (more:1.3)",
+        "a BREAK b",
+        "\\[a|b\\] \\(x:0.5\\)",
+        "SAND and ANDROID",
+        "<lora:x:1>",
+        "[(x:1.2)]",
+    ],
 )
 def test_prompt_syntax_that_is_honoured_is_kept(prompt):
     found = read(prompt=prompt)

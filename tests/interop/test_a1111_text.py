@@ -23,7 +23,9 @@ def test_lines_of_templates_after_the_parameters_are_fields():
 
 
 def test_a_prompt_with_colons_is_no_line_of_parameters():
-    assert split("style: ink, mood: calm, light: dawn\nand more").prompt == "style: ink, mood: calm, light: dawn\nand more"
+    assert (
+        split("style: ink, mood: calm, light: dawn\nand more").prompt == "style: ink, mood: calm, light: dawn\nand more"
+    )
 
 
 def test_windows_line_ends_are_line_ends():

@@ -1,8 +1,12 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from batchgen.interop.comfyui import read_comfyui, read_text
+from batchgen.interop.comfyui import read_comfyui
+from batchgen.interop.comfyui_graph import parse
+from batchgen.interop.comfyui_nodes import KINDS
 from batchgen.interop.imported import Needed, Unreadable
 
 
@@ -40,7 +44,7 @@ def test_a_bare_nan_is_read(comfy_graph, text_to_image):
     graph = comfy_graph()
     graph["9"]["is_changed"] = float("nan")
 
-    (found,) = read_text(json.dumps(graph), "p.png")
+    found = one(parse(json.dumps(graph), "p.png"))
 
     assert found.recipe == text_to_image
 
@@ -65,9 +69,16 @@ def test_prompts_read_by_different_encoders_are_refused(comfy_graph):
 
 def test_loras_are_in_the_order_of_their_chain(comfy_graph):
     graph = comfy_graph(
-        n10=node("LoraLoader", model=["4", 0], clip=["4", 1], lora_name="b.safetensors", strength_model=1, strength_clip=1),
+        n10=node(
+            "LoraLoader", model=["4", 0], clip=["4", 1], lora_name="b.safetensors", strength_model=1, strength_clip=1
+        ),
         n11=node(
-            "LoraLoader", model=["10", 0], clip=["10", 1], lora_name="x\\a.safetensors", strength_model=0.8, strength_clip=0.5
+            "LoraLoader",
+            model=["10", 0],
+            clip=["10", 1],
+            lora_name="x\\a.safetensors",
+            strength_model=0.8,
+            strength_clip=0.5,
         ),
         n12=node("LoraLoaderModelOnly", model=["11", 0], lora_name="c.safetensors", strength_model=0.3),
         n13=node("LoraLoader", model=["12", 0], clip=["11", 1], lora_name="d.pt", strength_model=0, strength_clip=0),
@@ -175,7 +186,10 @@ def test_inpainting_with_the_picture_under_the_mask(comfy_graph):
 def test_another_pictures_alpha_is_no_mask(comfy_graph):
     encode = node("VAEEncodeForInpaint", pixels=["10", 0], vae=["4", 2], mask=["12", 1], grow_mask_by=6)
     graph = comfy_graph(
-        n10=node("LoadImage", image="a.png"), n12=node("LoadImage", image="b.png"), n11=encode, n3_latent_image=["11", 0]
+        n10=node("LoadImage", image="a.png"),
+        n12=node("LoadImage", image="b.png"),
+        n11=encode,
+        n3_latent_image=["11", 0],
     )
 
     assert reasons(graph) == ["node 11 (VAEEncodeForInpaint): its mask is the alpha of another picture, 'b.png'"]
@@ -225,7 +239,8 @@ def test_a_second_pass_after_an_upscaler_names_it(comfy_graph):
 
 
 @pytest.mark.parametrize(
-    ("changes", "what"), [({"seed": 9}, "seed"), ({"cfg": 3}, "model, prompts or guidance"), ({"scheduler": "simple"}, "schedule")]
+    ("changes", "what"),
+    [({"seed": 9}, "seed"), ({"cfg": 3}, "model, prompts or guidance"), ({"scheduler": "simple"}, "schedule")],
 )
 def test_a_second_pass_with_words_of_its_own_is_refused(comfy_graph, changes, what):
     scale = node("LatentUpscaleBy", samples=["3", 0], upscale_method="bilinear", scale_by=1.5)
@@ -325,9 +340,7 @@ def test_an_advanced_sampler_over_all_steps_is_a_sampler(comfy_graph, text_to_im
 
 
 def test_an_advanced_sampler_that_begins_late_is_strength(comfy_graph):
-    graph = comfy_graph(
-        n10=node("LoadImage", image="photo.png"), n11=node("VAEEncode", pixels=["10", 0], vae=["4", 2])
-    )
+    graph = comfy_graph(n10=node("LoadImage", image="photo.png"), n11=node("VAEEncode", pixels=["10", 0], vae=["4", 2]))
     graph["3"] = advanced(graph, start_at_step=12, latent_image=["11", 0])
 
     recipe = one(graph).recipe
@@ -446,7 +459,12 @@ def test_a_guider_with_guidance_has_both_prompts(comfy_graph, text_to_image):
         n23=node("CFGGuider", model=["4", 0], positive=["6", 0], negative=["7", 0], cfg=8),
     )
     graph["3"] = node(
-        "SamplerCustomAdvanced", noise=["20", 0], guider=["23", 0], sampler=["21", 0], sigmas=["22", 0], latent_image=["5", 0]
+        "SamplerCustomAdvanced",
+        noise=["20", 0],
+        guider=["23", 0],
+        sampler=["21", 0],
+        sigmas=["22", 0],
+        latent_image=["5", 0],
     )
 
     assert one(graph).recipe == text_to_image
@@ -499,3 +517,34 @@ def test_a_chain_without_end_is_unreadable(comfy_graph):
 
     with pytest.raises(Unreadable, match="chained too deep"):
         read_comfyui(graph, "w.json")
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.tuples(st.sampled_from("34567899"), st.integers(-1, 3)).map(list),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_graph_breaks_the_reader(comfy_graph, data):
+    graph = comfy_graph()
+    for _ in range(data.draw(st.integers(1, 4))):
+        key = data.draw(st.sampled_from(sorted(graph)))
+        name = data.draw(st.sampled_from(sorted(graph[key]["inputs"]) or ["x"]))
+        graph[key]["inputs"][name] = data.draw(json_values)
+        graph[key]["class_type"] = data.draw(
+            st.sampled_from([graph[key]["class_type"], *KINDS, "SaveImage", "Foreign"])
+        )
+
+    try:
+        for each in read_comfyui(graph, "w.json"):
+            assert each.recipe["prompt"] is not None
+    except Unreadable:
+        pass

@@ -2,6 +2,7 @@ import pytest
 
 from batchgen.interop.imported import Needed, Unreadable
 from batchgen.interop.invokeai import read_metadata
+from batchgen.interop.invokeai_old import read_old_metadata
 
 PLAIN = {
     "app_version": "4.2.0",
@@ -96,3 +97,50 @@ def test_a_hyphen_is_no_weight():
 def test_another_shape_is_unreadable():
     with pytest.raises(Unreadable):
         read_metadata({"positive_prompt": "a", "scheduler": "euler", "loras": 5, "seed": 1}, "p.png")
+
+
+OLD = {
+    "model": "stable diffusion",
+    "model_weights": "stable-diffusion-1.5",
+    "model_hash": "CC6CB27103417325",
+    "app_version": "2.2.4",
+    "image": {
+        "prompt": [{"prompt": "a heron [blurry, text] at dawn", "weight": 1.0}],
+        "steps": 50,
+        "cfg_scale": 7.5,
+        "threshold": 0,
+        "perlin": 0,
+        "height": 512,
+        "width": 448,
+        "seed": 1234,
+        "type": "txt2img",
+        "postprocessing": None,
+        "sampler": "ddim",
+        "variations": [],
+    },
+}
+
+
+def test_metadata_before_3_are_read():
+    found = read_old_metadata(OLD, "p.png")
+
+    assert found.recipe["prompt"] == "a heron  at dawn"
+    assert found.recipe["negative_prompt"] == "blurry, text"
+    assert (found.recipe["sampler"], found.recipe["seed"], found.recipe["width"]) == ("ddim", 1234, 448)
+    assert found.checkpoint == Needed(kind="checkpoint", name="stable-diffusion-1.5", hash="cc6cb27103417325")
+    assert not found.refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"variations": [[7, 0.2]]}, "variations"),
+        ({"postprocessing": [{"type": "gfpgan"}]}, "postprocessing"),
+        ({"type": "img2img"}, "type"),
+        ({"sampler": "plms"}, "sampler"),
+        ({"prompt": [{"prompt": "a", "weight": 1}, {"prompt": "b", "weight": 1}]}, "prompt"),
+        ({"strength": 0.5}, "strength"),
+    ],
+)
+def test_what_is_not_done_here_is_refused_by_name_before_3_too(changes, what):
+    assert [each.what for each in read_old_metadata(OLD | {"image": OLD["image"] | changes}, "p.png").refused] == [what]

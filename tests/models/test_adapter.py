@@ -211,9 +211,17 @@ def test_a_lora_of_stable_diffusion_does_not_fit_its_small_namesake(write: Write
     name = SD15.replace("down_blocks_0", "down_blocks_1")
     assert misfit(write({name: (640, 768)}), demo) == (
         "LoRA 'grain' is for Stable Diffusion 1.5 and does not fit model 'demo_shapes' (Stable Diffusion 1.5): "
-        f"1 of its 1 layers are of another size, such as {name} (768 to 640, there 64 to 64)"
+        f"1 of its 1 layers do not fit, such as {name} (768 to 640, there 64 to 64)"
     )
     assert misfit(write({name: (64, 64)}), demo) is None
+
+
+def test_a_layer_that_is_there_twice_is_not_added_twice(write: Write, demo: Model) -> None:
+    names = ("lora_unet_down_blocks_1_attentions_0_proj_in", "lora_unet_input_blocks_3_1_proj_in")
+    line = misfit(write(dict.fromkeys(names, (64, 64))), demo)
+    assert line is not None
+    assert "1 of its 2 layers do not fit, such as lora_unet_" in line
+    assert line.endswith("(which it has twice, under two names)")
 
 
 @pytest.mark.parametrize("name", [SD15, SDXL, FLUX, TEXT.replace("te_", "te2_"), "unet.surprise"])

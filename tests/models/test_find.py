@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from batchgen.errors import ModelError
-from batchgen.models.find import Source, checkpoints, configuration, find, hub_cache
+from batchgen.models.configuration import configuration
+from batchgen.models.find import Source, checkpoints, find
+from batchgen.models.hub import hub_cache
 
 Make = Callable[..., Path]
 
@@ -116,15 +118,34 @@ def test_an_embedded_model_that_is_not_in_the_installation_says_so() -> None:
     assert "no_such_model" in missing(Source(builtin="no_such_model"))
 
 
-def test_a_checkpoints_configuration_lies_beside_it_or_in_the_cache(
-    tmp_path: Path, hub: Make, make_folder: Make, make_weights: Make
+def test_a_checkpoint_that_a_repository_has_is_found_in_the_cache(
+    tmp_path: Path, hub: Make, make_weights: Make
+) -> None:
+    source = Source(file=("mine.safetensors", "theirs.safetensors"), hub="owner/name")
+    said = missing(source, tmp_path / "models")
+    assert "owner/name in " in said
+    assert said.endswith("or: batchgen models pull mine")
+    held = make_weights(hub("owner/name") / "theirs.safetensors")
+    assert find(source, [tmp_path / "models"], name="m") == held
+    own = make_weights(tmp_path / "models/mine.safetensors")
+    assert find(source, [tmp_path / "models"], name="m") == own
+
+
+def test_a_name_with_a_folder_means_that_folder(tmp_path: Path, make_weights: Make) -> None:
+    make_weights(tmp_path / "checkpoints/a/w.safetensors")
+    second = make_weights(tmp_path / "checkpoints/b/w.safetensors")
+    assert find(Source(file=("B/w.safetensors",)), [tmp_path], name="m") == second
+
+
+def test_a_checkpoint_lies_where_extra_model_paths_says(tmp_path: Path, make_weights: Make) -> None:
+    (tmp_path / "extra_model_paths.yaml").write_text("a111: {base_path: webui, checkpoints: models/Stable-diffusion}")
+    file = make_weights(tmp_path / "webui/models/Stable-diffusion/w.safetensors")
+    assert find(Source(file=("w.safetensors",)), [tmp_path / "models"], name="m") == file
+
+
+def test_a_checkpoints_configuration_is_the_folder_of_its_name_beside_it(
+    tmp_path: Path, make_folder: Make, make_weights: Make
 ) -> None:
     checkpoint = make_weights(tmp_path / "v1.5.safetensors")
-    with pytest.raises(ModelError) as caught:
-        configuration(checkpoint, "sd15")
-    assert str(tmp_path / "v1.5") in caught.value.message
-    assert "hf download stable-diffusion-v1-5/stable-diffusion-v1-5" in caught.value.message
-    snapshot = hub("stable-diffusion-v1-5/stable-diffusion-v1-5")
-    assert configuration(checkpoint, "sd15") == snapshot
     beside = make_folder(tmp_path / "v1.5")
     assert configuration(checkpoint, "sd15") == beside

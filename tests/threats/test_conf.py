@@ -20,8 +20,9 @@ DOUBLING = "x0: xxxxxxxxxxxxxxxx\n" + "".join(f"x{b}: ${{x{a}}}${{x{a}}}\n" for 
         (DOUBLING, r"more than 24 references"),
         (f"x: {'[' * 40}{']' * 40}\n", "32 of them inside one another"),
         ("x: &x [*x]\n", "inside one another|unknown key"),
+        (f"x: {'[' * 5000}{']' * 5000}\n", "inside one another"),
     ],
-    ids=["aliases", "interpolations", "deep", "in itself"],
+    ids=["aliases", "interpolations", "deep", "in itself", "without end"],
 )
 def test_a_small_settings_file_does_not_become_a_large_one(settings_in, tmp_path, text, said):
     saved = tmp_path / "settings.yaml"
@@ -107,6 +108,15 @@ def test_a_tag_that_would_build_an_object_is_refused(settings_in, tmp_path):
     saved.write_text("!!python/object/apply:os.system [id]\n")
 
     with pytest.raises(ConfError, match="could not determine a constructor"):
+        settings_in(saved=saved)
+
+
+@pytest.mark.parametrize("text", ["output: {root: ~nobody_at_all/x}", "paths: {models: [m, ~nobody_at_all/x]}"])
+def test_a_folder_in_nobodys_home_is_an_error_in_words(settings_in, tmp_path, text):
+    saved = tmp_path / "settings.yaml"
+    saved.write_text(f"{TAIL}{text}\n")
+
+    with pytest.raises(ConfError, match=r"settings\.yaml:2: (root|models): [^\n]* nobody's home$"):
         settings_in(saved=saved)
 
 

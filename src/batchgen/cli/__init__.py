@@ -11,6 +11,7 @@ import click
 from batchgen import __version__
 from batchgen.cli.doctor import doctor
 from batchgen.cli.importing import import_
+from batchgen.cli.models import models
 from batchgen.cli.plan import plan
 from batchgen.cli.reproduce import reproduce
 from batchgen.cli.run import run
@@ -52,7 +53,7 @@ def app() -> None:
     """Render sweeps of prompts, seeds and samplers with diffusion models, resumably."""
 
 
-for command in (run, plan, status, show, import_, reproduce, verify, doctor, schema):
+for command in (run, plan, status, show, import_, reproduce, verify, models, doctor, schema):
     app.add_command(command)
 
 

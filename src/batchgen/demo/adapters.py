@@ -14,13 +14,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-RANK: Final = 8
+RANK: Final = 4
 """Width of the narrow part between `down` and `up`."""
 
-_ALPHA: Final = RANK / 2
-"""Kohya's scale of a layer is alpha / rank, here one half."""
+CONV_RANK: Final = 6
+"""The same of convolutions over 3 x 3 pixels: fine detail is theirs, for attention sees 8 x 8 places at most."""
 
-_UNET_LAYERS: Final = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
+_STRENGTH: Final = 0.5
+"""Kohya's scale of a layer: alpha / rank."""
+
+_ATTENTION: Final = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
+_UNET_LAYERS: Final = (*_ATTENTION, ".conv1", ".conv2", ".conv_shortcut")
 _TEXT_LAYERS: Final = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -31,16 +35,16 @@ class Beside(nn.Module):
         """Make `down` random and `up` zero, so that nothing changes at first."""
         super().__init__()
         width = layer.weight.shape[1:]
-        spread = width.numel() ** -0.5
-        narrow = (layer.weight.shape[0], RANK, *(1 for _ in width[1:]))
-        self.down = nn.Parameter(torch.randn(RANK, *width, generator=generator) * spread)
-        self.up = nn.Parameter(torch.zeros(narrow))
+        rank = CONV_RANK if width[1:].numel() > 1 else RANK
+        self.down = nn.Parameter(torch.randn(rank, *width, generator=generator) * width.numel() ** -0.5)
+        self.up = nn.Parameter(torch.zeros(layer.weight.shape[0], rank, *(1 for _ in width[1:])))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what is added to the layer's output at scale 1."""
         if self.down.dim() == 2:
             return nn.functional.linear(nn.functional.linear(x, self.down), self.up)
-        return nn.functional.conv2d(nn.functional.conv2d(x, self.down), self.up)
+        padding = self.down.shape[-1] // 2
+        return nn.functional.conv2d(nn.functional.conv2d(x, self.down, padding=padding), self.up)
 
 
 class Adapter(nn.Module):
@@ -96,10 +100,10 @@ def save_kohya(path: Path, adapter: Adapter, metadata: Mapping[str, str]) -> Non
     for layer_path, layer in adapter.named_layers():
         name = _kohya_name(layer_path)
         tensors[f"{name}.lora_down.weight"] = layer.down
-        tensors[f"{name}.lora_up.weight"] = layer.up * (RANK / _ALPHA)
-        tensors[f"{name}.alpha"] = torch.tensor(_ALPHA)
-    network = {"ss_network_module": "networks.lora", "ss_network_dim": str(RANK), "ss_network_alpha": f"{_ALPHA:g}"}
-    _save(path, tensors, {**metadata, **network})
+        tensors[f"{name}.lora_up.weight"] = layer.up / _STRENGTH
+        tensors[f"{name}.alpha"] = torch.tensor(_STRENGTH * len(layer.down))
+    dims = {"ss_network_dim": str(RANK), "ss_network_alpha": f"{_STRENGTH * RANK:g}"}
+    _save(path, tensors, {**metadata, "ss_network_module": "networks.lora", **dims})
 
 
 def save_diffusers(path: Path, adapter: Adapter, metadata: Mapping[str, str]) -> None:

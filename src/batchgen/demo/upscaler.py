@@ -9,6 +9,7 @@ layout and the names of the published "Compact" upscalers, so other programs rea
 
 import argparse
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -102,25 +103,58 @@ def _bytes(pictures: Sequence[Image.Image]) -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2).contiguous()
 
 
-def train(path: Path, steps: int, pictures: int = _PICTURES) -> Compact:
-    """Return the trained upscaler; `path` is its checkpoint."""
+def train(work: Path, steps: int, pictures: int = _PICTURES) -> Compact:
+    """Return the upscaler, trained on the drawings and then on recoloured ones; checkpoints are kept in `work`."""
     large, small = (_bytes(part) for part in zip(*pairs("upscaler", pictures), strict=True))
     model = new_upscaler()
-    plan = Plan(steps=steps, average=0.998)
-    fit = Fit({"upscaler": model}, adamw([(model.parameters(), 1e-3)], decay=0.0), plan, path)
+    for name, lesson in (("drawings", _drawings), ("recoloured", _recoloured)):
+        plan = Plan(steps=steps, average=0.998)
+        fit = Fit({"upscaler": model}, adamw([(model.parameters(), 1e-3)], decay=0.0), plan, work / f"{name}.pt")
+        fit.run(partial(lesson, fit.modules["upscaler"], large, small))
+        model = cast("Compact", fit.best("upscaler"))
+    return model
 
-    def loss_of(step: int) -> Tensor:
-        chooser = generator_of(31, step)
-        rows = torch.randint(len(large), (_BATCH,), generator=chooser)
-        top, left = torch.randint(small.shape[-1] - _CROP + 1, (2,), generator=chooser).tolist()
-        seen = small[rows, :, top : top + _CROP, left : left + _CROP].float() / 255
-        top, left, side = SCALE * top, SCALE * left, SCALE * _CROP
-        wanted = large[rows, :, top : top + side, left : left + side].float() / 255
-        error: Tensor = model(seen.contiguous(memory_format=torch.channels_last)) - wanted
-        return (error.square() + 1e-6).sqrt().mean()  # L1, smooth at 0
 
-    fit.run(loss_of)
-    return cast("Compact", fit.best("upscaler"))
+def _drawings(model: nn.Module, large: Tensor, small: Tensor, step: int) -> Tensor:
+    """Return the L1 error, smooth at 0, of a step's crops."""
+    seen, wanted = _crops(large, small, generator_of(31, step))
+    error: Tensor = model(seen) - wanted
+    return (error.square() + 1e-6).sqrt().mean()
+
+
+def _recoloured(model: nn.Module, large: Tensor, small: Tensor, step: int) -> Tensor:
+    """Return the mean logarithm of the crops' squared errors, which is their PSNR, in any colours and turned about.
+
+    What makes a picture smaller treats channels alike, so channels may be stretched and swapped afterwards.
+    """
+    chooser = generator_of(32, step)
+    parts = _crops(large, small, chooser)
+    low, high = torch.rand(2, _BATCH, 3, 1, 1, generator=chooser)
+    order = torch.rand(_BATCH, 3, generator=chooser).argsort(dim=1)
+    turn, mirrored = torch.randint(4, (2,), generator=chooser).tolist()
+    seen, wanted = (_turned(low + (high - low) * _swapped(part, order), turn, mirrored % 2) for part in parts)
+    error: Tensor = model(seen.contiguous(memory_format=torch.channels_last)) - wanted
+    return (error.square().mean(dim=(1, 2, 3)) + 1e-6).log().mean()
+
+
+def _crops(large: Tensor, small: Tensor, chooser: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a batch of small pictures' crops, 0..1, and what they should become."""
+    rows = torch.randint(len(large), (_BATCH,), generator=chooser)
+    top, left = torch.randint(small.shape[-1] - _CROP + 1, (2,), generator=chooser).tolist()
+    seen = small[rows, :, top : top + _CROP, left : left + _CROP].float() / 255
+    top, left, side = SCALE * top, SCALE * left, SCALE * _CROP
+    wanted = large[rows, :, top : top + side, left : left + side].float() / 255
+    return seen.contiguous(memory_format=torch.channels_last), wanted
+
+
+def _swapped(pictures: Tensor, order: Tensor) -> Tensor:
+    """Return the pictures with the channels of each in its own order."""
+    return pictures[torch.arange(len(pictures))[:, None], order]
+
+
+def _turned(pictures: Tensor, quarters: int, mirrored: int) -> Tensor:
+    turned = pictures.rot90(quarters, (2, 3))
+    return turned.flip(3) if mirrored else turned
 
 
 def save(path: Path, model: Compact, steps: int) -> None:
@@ -130,7 +164,7 @@ def save(path: Path, model: Compact, steps: int) -> None:
         "modelspec.title": path.stem,
         "modelspec.architecture": "compact",
         "modelspec.license": "Apache-2.0",
-        "training": f"{steps} steps of {_BATCH} crops of drawings that batchgen.demo.drawings makes",
+        "training": f"2 x {steps} steps of {_BATCH} crops of drawings that batchgen.demo.drawings makes",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
@@ -175,8 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train the upscaler and write its file, or measure the file."""
     parser = argparse.ArgumentParser(prog="python -m batchgen.demo.upscaler", description="Train the x2 upscaler.")
     parser.add_argument("--out", type=Path, default=UPSCALER, help="the file")
-    parser.add_argument("--work", type=Path, default=Path("upscaler.training"), help="where the checkpoint is kept")
-    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps")
+    parser.add_argument("--work", type=Path, default=Path("upscaler.training"), help="where checkpoints are kept")
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps of each of two parts")
     parser.add_argument("--measure", action="store_true", help="compare the file with bicubic instead")
     parser.add_argument("--pictures", type=int, default=100, help="fresh drawings to measure with")
     parser.add_argument("--threads", type=int, default=1, help="more than the free cores is far slower")
@@ -184,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     if not options.measure:
         options.work.mkdir(parents=True, exist_ok=True)
-        save(options.out, train(options.work / "upscaler.pt", options.steps), options.steps)
+        save(options.out, train(options.work, options.steps), options.steps)
     print("\n".join(measure(load_upscaler(options.out), options.pictures)))
 
 

@@ -30,6 +30,8 @@ class Wording:
     text: str
     emphasis: Emphasis = "comfy"
     clip_skip: int = 1
+    adapters: tuple[tuple[str, float], ...] = ()
+    """Digests and scales of those at work in the text encoders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

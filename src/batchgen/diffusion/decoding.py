@@ -62,6 +62,27 @@ class Decoder:
             pictures += [self._finished(row, image, numerics, tiled=tiled) for row, image in rows]
         return pictures
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the latents of pictures, in the denoiser's scale: the mode of what the encoder gives, no draw.
+
+        Args:
+            images: shape (pictures, 3, height, width), -1 to 1.
+
+        Raises:
+            NotFinite: the encoder overflowed.
+        """
+        rows = [self._vae.encode(image[None].to(self.dtype)).latent_dist.mode().float() for image in images]
+        latents = torch.cat(rows)
+        if not _finite(latents):
+            raise NotFinite("the autoencoder overflowed on the picture to begin with (another precision may help)")
+        config = self._vae.config
+        mean, deviation = config.get("latents_mean"), config.get("latents_std")
+        if mean is not None and deviation is not None:
+            shape = (1, -1, 1, 1)
+            latents = (latents - latents.new_tensor(mean).view(shape)) / latents.new_tensor(deviation).view(shape)
+            return latents * float(config.scaling_factor)
+        return (latents - float(config.get("shift_factor") or 0.0)) * float(config.scaling_factor)
+
     def _unscaled(self, latents: Tensor) -> Tensor:
         """Undo the scale in which the denoiser was trained; some models have a mean and a deviation per channel."""
         config = self._vae.config

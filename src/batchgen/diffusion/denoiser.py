@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from batchgen.diffusion.adapters import Adapters
 from batchgen.diffusion.conditioning import Encoded, Wording
 from batchgen.diffusion.decoding import Decoder
 from batchgen.job import Canvas, Sampling
@@ -18,6 +19,8 @@ class Denoiser(Protocol):
     """The loaded parts of one model."""
 
     decoder: Decoder
+    adapters: Adapters
+    """What is laid beside its weights."""
     dtype: torch.dtype
 
     def encode(self, wording: Wording) -> Encoded:
@@ -28,8 +31,13 @@ class Denoiser(Protocol):
         """Return channels, height and width of one latent image."""
         ...
 
-    def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
-        """Return how to predict for as many rows as there are texts, all of one length."""
+    def predictor(
+        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
+    ) -> Predict:
+        """Return how to predict for as many rows as there are texts, all of one length.
+
+        `beside`: what an inpainting model takes with the latents, as many rows; others take none of it.
+        """
         ...
 
     def to_decoding(self) -> None:

@@ -11,6 +11,7 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer
 from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
+from batchgen.diffusion.adapters import Adapters
 from batchgen.diffusion.chunks import Frame
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
@@ -52,6 +53,7 @@ class FluxDenoiser:
         self._transformer = self._parts["transformer"]
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
+        self.adapters = Adapters({name: module for name, module in modules.items() if name != "vae"}, model)
 
     @staticmethod
     def examine(model: Model) -> None:
@@ -97,8 +99,11 @@ class FluxDenoiser:
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
         return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
 
-    def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
+    def predictor(
+        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
+    ) -> Predict:
         """Return how to predict for as many rows as there are texts, all of one length."""
+        del beside
         self._residence.bring(["transformer"])
         states = torch.cat([text.states for text in texts]).to(self._device, self.dtype)
         pooled = torch.cat([text.pooled for text in texts if text.pooled is not None]).to(self._device, self.dtype)

@@ -42,6 +42,31 @@ def ancestral(sigma: float, sigma_next: float) -> tuple[float, float]:
     return sigma_next**2 / sigma, up
 
 
+def euler_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+    """Take Euler's step further down than asked for, and put fresh noise back."""
+    for sigma, sigma_next in pairwise(sigmas):
+        denoised = yield latents, sigma
+        down, up = ancestral(sigma, sigma_next)
+        latents = denoised + (down / sigma) * (latents - denoised)
+        if sigma_next > 0:
+            latents = latents + up * noise(sigma, sigma_next).to(latents)
+    return latents
+
+
+def dpm_2_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+    """Take the midpoint's step further down than asked for, arXiv:2206.00364's DPM2, and put fresh noise back."""
+    for sigma, sigma_next in pairwise(sigmas):
+        denoised = yield latents, sigma
+        down, up = ancestral(sigma, sigma_next)
+        if down == 0:
+            return denoised
+        middle = sqrt(sigma * down)
+        halfway = denoised + (middle / sigma) * (latents - denoised)
+        slope = ((yield halfway, middle) - halfway) / middle
+        latents = latents + slope * (sigma - down) + up * noise(sigma, sigma_next).to(latents)
+    return latents
+
+
 def lcm(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
     """Take each denoised latent for the picture and put noise back: arXiv:2303.01469, algorithm 1."""
     for sigma, sigma_next in pairwise(sigmas):

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from batchgen.diffusion.noise import Origin
 from batchgen.diffusion.solvers import SOLVERS, Course, Solver
 from batchgen.job import Sampling
 from batchgen.models.training import prediction_of
@@ -32,6 +33,7 @@ class Stepper:
         """Run `solver` over `course` for a model trained on `table`."""
         self._solver = solver
         self._table = table
+        self._prediction = course.prediction
         self._calls = 0
         self.sigmas: Levels = course.sigmas
         """Noise levels as ComfyUI lists them, for the record."""
@@ -65,6 +67,35 @@ class Stepper:
         mixed = latent.float() + noise.float() * (sqrt(first**2 + 1) if whole else first)
         return mixed / sqrt(first**2 + 1) if self._solver.preserving else mixed
 
+    def kept(self, latents: Tensor, source: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+        """Return `latents` that are outside of `mask` what `source` is at this level, as ComfyUI keeps them.
+
+        Args:
+            latents: What `step` will be given.
+            source: The picture's latent, in its own scale.
+            noise: That of the first latent.
+            mask: 1 where the picture is painted anew, of a shape that fits.
+        """
+        sigma = self._level
+        known = (1.0 - sigma) * source + sigma * noise if self._table.flow else source + sigma * noise
+        if self._solver.preserving:
+            known = known / sqrt(sigma**2 + 1)
+        return latents * mask + known * (1 - mask)
+
+    def seeing(self, output: Tensor, latents: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        """Return the denoiser's `output`, but as if outside of `mask` it saw `source`."""
+        sigma = self._level
+        x = latents * sqrt(sigma**2 + 1) if self._solver.preserving else latents
+        if self._prediction == "epsilon":
+            other = (x - source) / sigma
+        else:
+            other = (x / (sigma**2 + 1) - source) * (sqrt(sigma**2 + 1) / sigma)
+        return output.float() * mask + other * (1 - mask)
+
+    @property
+    def _level(self) -> float:
+        return float(self._solver.levels[self._calls])
+
     def model_input(self, latents: Tensor) -> Tensor:
         """Return `latents` in the scale that the denoiser was trained on."""
         if self._solver.preserving or self._table.flow:
@@ -89,7 +120,7 @@ def make_stepper(
     sampling: Sampling,
     *,
     scheduler_config: Mapping[str, Any],
-    seeds: Sequence[int],
+    seeds: Sequence[int | Origin],
     shape: Sequence[int],
     flow: bool = False,
     strength: float | None = None,

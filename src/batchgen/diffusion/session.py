@@ -4,20 +4,24 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from batchgen.diffusion.begun import Beginnings, Begun, Entry, together
 from batchgen.diffusion.conditioning import Encoded, Remembered, Wording
+from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Denoiser, Predict
+from batchgen.diffusion.loading import load_vae
 from batchgen.diffusion.machine import failures_in_words, give_back_memory, name_of, resolve_precision
-from batchgen.diffusion.noise import first_noise
+from batchgen.diffusion.noise import Origin, first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
 from batchgen.engine import FORGETFUL, Latent, Latents, OnStep, Rendered, Runtime, Together
 from batchgen.errors import EngineError, ModelError
-from batchgen.job import Job, Model, Numerics, Text
+from batchgen.job import Job, Model, Start, Text
 from batchgen.models.families import FAMILIES
 
 LoadDenoiser = Callable[[Model, torch.dtype], Denoiser]
@@ -50,6 +54,8 @@ class DiffusionSession:
         self._load = load
         self._schedule = schedule
         self._remembered = Remembered()
+        self._beginnings = Beginnings()
+        self._vae: tuple[tuple[str, torch.dtype], Decoder] | None = None
         self._denoiser: Denoiser | None = None
         self._unfit: tuple[str, str | None] | None = None
         self._closed = False
@@ -68,7 +74,7 @@ class DiffusionSession:
         if len({job.batch_key for job in jobs}) != 1:
             raise EngineError("the jobs of a batch must share model, canvas, sampling and numerics")
         with failures_in_words():
-            denoiser = self._in_precision(jobs[0].numerics.precision)
+            denoiser = self._dressed(jobs[0])
             with torch.inference_mode():
                 ready = self._found(denoiser, jobs, latents)
                 lacking = [place for place in range(len(jobs)) if place not in ready]
@@ -76,17 +82,19 @@ class DiffusionSession:
                 for place, latent in zip(lacking, made, strict=True):
                     latents.keep(jobs[place], latent)
                     ready[place] = latent
-                return self._decoded(denoiser, jobs[0].numerics, [ready[place] for place in range(len(jobs))])
+                rendered = self._decoded(denoiser, jobs[0], [ready[place] for place in range(len(jobs))])
+                return [self._in_place(denoiser, job, picture) for job, picture in zip(jobs, rendered, strict=True)]
 
     def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
         """Take one step with `jobs`, decode what comes of it, and throw it away; raises what `render` does."""
         with failures_in_words():
-            denoiser = self._in_precision(jobs[0].numerics.precision)
+            denoiser = self._dressed(jobs[0])
+            # From noise: what it will begin with may not be there yet, and needs no more memory than that.
+            jobs = [replace(job, init_image=None, mask_image=None, start=Start()) for job in jobs]
             with torch.inference_mode():
                 for batch, _ in self._batches(denoiser, jobs):
                     latents = batch.denoise(self._schedule, self._device, on_step, most=1).latents
-                    batch.denoiser.to_decoding()
-                    batch.denoiser.decoder.decode(latents, jobs[0].numerics)
+                    self._decoder(denoiser, jobs[0]).decode(latents, jobs[0].numerics)
 
     def _found(self, denoiser: Denoiser, jobs: Sequence[Job], latents: Latents) -> dict[int, Latent]:
         """Return, by place, what was denoised before, and in this precision: `auto` may have become another."""
@@ -110,11 +118,11 @@ class DiffusionSession:
                 latents[place] = Latent(values=rows[row], facts=shared | batch.facts_of(row), together=together)
         return [latents[place] for place in range(len(jobs))]
 
-    def _decoded(self, denoiser: Denoiser, numerics: Numerics, latents: Sequence[Latent]) -> list[Rendered]:
-        denoiser.to_decoding()
+    def _decoded(self, denoiser: Denoiser, job: Job, latents: Sequence[Latent]) -> list[Rendered]:
+        decoder = self._decoder(denoiser, job)
         rows = torch.from_numpy(np.stack([latent.values for latent in latents])).to(self._device)
-        pictures = denoiser.decoder.decode(rows, numerics)
-        vae = {"vae_dtype": name_of(denoiser.decoder.dtype)}
+        pictures = decoder.decode(rows, job.numerics)
+        vae = {"vae_dtype": name_of(decoder.dtype)}
         return [
             Rendered(pixels=pixels, facts={**latent.facts, **vae, **said}, together=latent.together)
             for latent, (pixels, said) in zip(latents, pictures, strict=True)
@@ -127,7 +135,18 @@ class DiffusionSession:
             # Short of companions of its length, a picture has copies of one: its bits depend on the batch's size
             # alone, never on how long the other prompts are.
             padded = places + places[-1:] * (len(jobs) - len(places))
-            yield Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded]), places
+            begun = together([self._begins(denoiser, jobs[k]) for k in padded])
+            yield Batch(denoiser, [jobs[k] for k in padded], [asked[k] for k in padded], begun), places
+
+    def _begins(self, denoiser: Denoiser, job: Job) -> Entry | None:
+        if job.init_image is None:
+            return None
+        return self._beginnings.of(job, self._decoder(denoiser, job), self._device)
+
+    def _in_place(self, denoiser: Denoiser, job: Job, picture: Rendered) -> Rendered:
+        """Put a picture of which a part was painted into the one that it began with."""
+        entry = self._begins(denoiser, job) if job.mask_image or job.start.mask_alpha else None
+        return picture if entry is None else replace(picture, pixels=entry.beginning.finished(picture.pixels))
 
     def _in_precision(self, precision: str) -> Denoiser:
         """Return the denoiser in the format asked for. It is read again for another: a round trip would lose bits."""
@@ -138,6 +157,24 @@ class DiffusionSession:
             self._let_go()
             self._denoiser = self._loaded(dtype)
         return self._denoiser
+
+    def _dressed(self, job: Job) -> Denoiser:
+        """Return the denoiser in the format that `job` asks for, with its adapters beside the weights."""
+        denoiser = self._in_precision(job.numerics.precision)
+        denoiser.adapters.attach(job.loras)
+        return denoiser
+
+    def _decoder(self, denoiser: Denoiser, job: Job) -> Decoder:
+        """Return the model's own autoencoder on the device, or the one that `job` names instead."""
+        if job.vae is None:
+            denoiser.to_decoding()
+            return denoiser.decoder
+        key = (job.vae.digest, denoiser.decoder.dtype)
+        if self._vae is None or self._vae[0] != key:
+            self._vae = None
+            vae = load_vae(Path(job.vae.path), self._model.family, denoiser.decoder.dtype).to(self._device)
+            self._vae = key, Decoder(vae)
+        return self._vae[1]
 
     def _loaded(self, dtype: torch.dtype) -> Denoiser:
         """Read the model. What is wrong with its files is found once: other jobs shall not wait for the same again."""
@@ -158,7 +195,8 @@ class DiffusionSession:
         return wanted, self._encoded(denoiser, text, text.negative_prompt)
 
     def _encoded(self, denoiser: Denoiser, text: Text, words: str) -> Encoded:
-        wording = Wording(text=words, emphasis=text.emphasis, clip_skip=text.clip_skip)
+        adapters = denoiser.adapters.reading
+        wording = Wording(text=words, emphasis=text.emphasis, clip_skip=text.clip_skip, adapters=adapters)
         encoded = self._remembered.get(wording)
         if encoded is None:
             encoded = denoiser.encode(wording)
@@ -175,12 +213,13 @@ class DiffusionSession:
             "device": self._device.type,
             "dtype": name_of(batch.denoiser.dtype),
             "batch_size": len(batch.jobs),
+            "loras": batch.denoiser.adapters.facts,
             "seconds_denoise": round(denoised.seconds, 3),
         }
 
     def _let_go(self) -> None:
-        self._denoiser = None
-        self._remembered = Remembered()
+        self._denoiser = self._vae = None
+        self._remembered, self._beginnings = Remembered(), Beginnings()
         give_back_memory(self._device)
 
     def close(self) -> None:
@@ -196,6 +235,8 @@ class Batch:
     denoiser: Denoiser
     jobs: Sequence[Job]
     asked: Sequence[Asked]
+    begun: Begun | None = None
+    """What they begin with, if it is more than noise."""
 
     def denoise(
         self, schedule: dict[str, Any], device: torch.device, on_step: OnStep, *, most: int | None = None
@@ -203,16 +244,27 @@ class Batch:
         """Take the steps from noise to latents, or `most` of them."""
         began = time.perf_counter()
         first = self.jobs[0]
-        seeds = [job.seed for job in self.jobs]
         shape = self.denoiser.latent_shape(first.canvas)
-        flow = FAMILIES[first.model.family].flow
-        stepper = make_stepper(first.sampling, scheduler_config=schedule, seeds=seeds, shape=shape, flow=flow)
+        stepper = make_stepper(
+            first.sampling,
+            scheduler_config=schedule,
+            seeds=[_origin(job) for job in self.jobs],
+            shape=shape,
+            flow=FAMILIES[first.model.family].flow,
+            strength=None if self.begun is None else first.start.strength,
+        )
+        noise = first_noise([_origin(job) for job in self.jobs], shape).to(device)
+        latents = stepper.first_latent(noise) if self.begun is None else stepper.noised(self.begun.latents, noise)
         predict = self._guided()
-        latents = stepper.first_latent(first_noise(seeds, shape).to(device))
+        mask = None if self.begun is None else self.begun.mask
         evaluations, told = 0, 0
         for timestep in stepper.timesteps:
+            if self.begun is not None and mask is not None:
+                latents = stepper.kept(latents, self.begun.latents, noise, mask)
             output = predict(stepper.model_input(latents), timestep)
             evaluations += 1
+            if self.begun is not None and mask is not None:
+                output = stepper.seeing(output, latents, self.begun.latents, mask)
             latents = stepper.step(output, latents)
             if stepper.steps_taken > told:
                 told = stepper.steps_taken
@@ -252,7 +304,9 @@ class Batch:
 
     def _predictor(self, texts: Sequence[Encoded]) -> Predict:
         first = self.jobs[0]
-        return self.denoiser.predictor(texts, first.canvas, first.sampling)
+        rows = len(texts) // len(self.jobs)
+        beside = None if self.begun is None or self.begun.beside is None else self.begun.beside.repeat(rows, 1, 1, 1)
+        return self.denoiser.predictor(texts, first.canvas, first.sampling, beside)
 
     def facts_of(self, place: int) -> dict[str, Any]:
         """Return what is to be said of one picture alone."""
@@ -263,6 +317,10 @@ class Batch:
             "guided": unwanted is not None,
         }
         return facts if unwanted is None else facts | {"negative_prompt_tokens": unwanted.tokens}
+
+
+def _origin(job: Job) -> Origin:
+    return Origin(seed=job.seed, row=job.noise.noise_index, device=job.noise.noise)
 
 
 def places_by_length(asked: Sequence[Asked]) -> list[list[int]]:

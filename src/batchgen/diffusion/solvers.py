@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from batchgen.diffusion import formulas
-from batchgen.diffusion.noise import BrownianNoise, FreshNoise
+from batchgen.diffusion.noise import BrownianNoise, FreshNoise, Origin
 from batchgen.sampling.schedules import Levels
 
 
@@ -33,8 +33,8 @@ class Course:
     prediction: Literal["epsilon", "v_prediction"]
     """What the denoiser gives. A velocity of flow matching stands where noise does: x0 = x - sigma * output."""
 
-    seeds: Sequence[int]
-    """One for each picture of the batch."""
+    seeds: Sequence[int | Origin]
+    """One for each picture of the batch, or where else its noise comes from."""
 
     shape: Sequence[int]
     """One picture's latent."""
@@ -152,6 +152,9 @@ def _euler(course: Course) -> Solver:
 
 
 def _euler_ancestral(course: Course) -> Solver:
+    noise = FreshNoise(course.seeds, course.shape)
+    if noise.generators is None:
+        return _Written(formulas.euler_ancestral, course, noise)
     scheduler = _build(diffusers.EulerAncestralDiscreteScheduler, course)
     solver = _Scheduled(scheduler, written=course.sigmas, levels=course.sigmas[:-1])
     return _freshly(solver, course)
@@ -188,6 +191,9 @@ def _dpm_2(course: Course) -> Solver:
 
 
 def _dpm_2_ancestral(course: Course) -> Solver:
+    noise = FreshNoise(course.seeds, course.shape)
+    if noise.generators is None:
+        return _Written(formulas.dpm_2_ancestral, course, noise)
     scheduler = _build(diffusers.KDPM2AncestralDiscreteScheduler, course)
     down, up = np.transpose([formulas.ancestral(*pair) for pair in pairwise(course.sigmas.tolist())])
     middles = np.sqrt(course.sigmas[:-1] * down)

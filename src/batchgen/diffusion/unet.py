@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
+from batchgen.diffusion.adapters import Adapters
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
@@ -54,6 +55,7 @@ class UNetDenoiser:
         self._unet = self._parts["unet"]
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
+        self.adapters = Adapters({name: module for name, module in modules.items() if name != "vae"}, model)
 
     @staticmethod
     def examine(model: Model) -> None:
@@ -99,8 +101,10 @@ class UNetDenoiser:
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
         return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
 
-    def predictor(self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling) -> Predict:
-        """Return how to predict for as many rows as there are texts, all of one length."""
+    def predictor(
+        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
+    ) -> Predict:
+        """Return how to predict for as many rows as there are texts, all of one length; `beside` is for inpainting."""
         del sampling
         self._residence.bring(["unet"])
         states = torch.cat([text.states for text in texts]).to(self._device, self.dtype)
@@ -108,7 +112,7 @@ class UNetDenoiser:
 
         def predict(latents: Tensor, timestep: float) -> Tensor:
             output: Tensor = self._unet(
-                latents.to(self.dtype),
+                self._with_beside(latents, beside).to(self.dtype),
                 torch.tensor(timestep, device=self._device),
                 encoder_hidden_states=states,
                 added_cond_kwargs=added,
@@ -117,6 +121,15 @@ class UNetDenoiser:
             return output.float()
 
         return predict
+
+    def _with_beside(self, latents: Tensor, beside: Tensor | None) -> Tensor:
+        """Add what an inpainting model takes: mask and masked picture; nothing is known of either in a rehearsal."""
+        lacking = int(self._unet.config.in_channels) - latents.shape[1]
+        if not lacking:
+            return latents
+        if beside is None:
+            beside = latents.new_zeros((len(latents), lacking, *latents.shape[2:]))
+        return torch.cat((latents, beside.to(latents)), dim=1)
 
     def _added(self, texts: Sequence[Encoded], canvas: Canvas) -> dict[str, Any]:
         """Return SDXL's micro-conditioning: made at this size, nothing cropped, shown at this size."""

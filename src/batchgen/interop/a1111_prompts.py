@@ -8,6 +8,7 @@ _NETWORK: Final = re.compile(r"<(\w+):([^>]+)>")
 _AND: Final = re.compile(r"\bAND\b")
 _SYMBOL: Final = re.compile(r"\\.|[()\[\]|:]|[^\\()\[\]|:]+|\\", re.DOTALL)
 _NUMBER: Final = re.compile(r"\s*\d+(?:\.\d*)?\s*|\s*\.\d+\s*")
+_LONGEST_NUMBER: Final = 64
 
 NETWORKS: Final = ("lora",)
 
@@ -56,8 +57,8 @@ def _brackets(text: str) -> Iterator[tuple[str, str]]:
         inside = opened[-1] if opened else None
         place += len(symbol)
         if symbol in ("(", "["):
-            if inside and inside.after_colon is not None:
-                inside.after_colon += symbol
+            if inside:
+                _take(inside, symbol)
             opened.append(_Open(symbol, place - 1))
         elif symbol in (")", "]"):
             if inside and inside.bracket == ("[" if symbol == "]" else "("):
@@ -74,7 +75,8 @@ def _take(inside: _Open, symbol: str) -> None:
     elif symbol == "|":
         inside.bar = True
     elif inside.after_colon is not None:
-        inside.after_colon += symbol
+        # A number is short, and a prompt may be long.
+        inside.after_colon = (inside.after_colon + symbol)[:_LONGEST_NUMBER]
 
 
 def _meaning(bracket: _Open) -> str | None:

@@ -72,16 +72,22 @@ def _value(line: str, at: int) -> tuple[str, int]:
 
     Values with a comma, colon or line feed are JSON texts; others write lists and mappings without quotes.
     """
-    begins = at + len(line[at:]) - len(line[at:].lstrip())
+    begins = _skipped(line, at)
     if line[begins : begins + 1] in ("[", "{", '"'):
         try:
             value, end = json.JSONDecoder().raw_decode(line, begins)
         except (ValueError, RecursionError):
             pass
         else:
-            after = line[end:].lstrip()
-            if not after or after.startswith(","):
-                rest = len(line) - len(after) + (1 if after else 0)
-                return (value if isinstance(value, str) else line[begins:end]), rest
+            after = _skipped(line, end)
+            if line[after : after + 1] in ("", ","):
+                return (value if isinstance(value, str) else line[begins:end]), after + 1
     match = _VALUE.match(line, at)
     return (match[1].strip(), match.end()) if match else (line[at:].strip(), len(line))
+
+
+def _skipped(line: str, at: int) -> int:
+    """Return where white space at a place ends."""
+    while at < len(line) and line[at].isspace():
+        at += 1
+    return at

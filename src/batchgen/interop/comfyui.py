@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from batchgen.interop.comfyui_graph import Graph, Node, is_graph, parse, read_graph
+from batchgen.interop.comfyui_graph import Graph, Node, is_graph, read_graph
 from batchgen.interop.comfyui_nodes import SAVERS, Evaluation, Missing
 from batchgen.interop.comfyui_recipes import Branch, branch_of
 from batchgen.interop.comfyui_values import Decoded, Enlarged, Image, Loaded, Resized
@@ -16,8 +16,8 @@ OURS: Final = "batchgen"
 OURS_FIELDS: Final = ("precision", "rounding", "vae_tiling")
 
 _IMAGES: Final = (Loaded, Resized, Enlarged, Decoded)
-_PREFIX: Final = "ComfyUI"
-"""The saver's name for pictures where nobody chose one."""
+_PREFIXES: Final = ("ComfyUI", OURS)
+"""The savers' names for pictures where nobody chose one."""
 
 
 def is_comfyui(document: Any) -> bool:
@@ -35,6 +35,8 @@ def read_comfyui(document: Any, source: str) -> tuple[Imported, ...]:
     Raises:
         Unreadable: the graph has another shape than ComfyUI's, or saves nothing that was sampled.
     """
+    if not is_comfyui(document):
+        raise Unreadable("is no graph of ComfyUI", where=source)
     findings = Findings()
     if is_workflow(document):
         graph = read_workflow(document, findings, source)
@@ -54,11 +56,6 @@ def read_comfyui(document: Any, source: str) -> tuple[Imported, ...]:
         for each in _pictures(node, branch, findings, source):
             different.setdefault(repr((each.recipe, each.checkpoint)), each)
     return tuple(different.values())
-
-
-def read_text(text: str, source: str) -> tuple[Imported, ...]:
-    """As `read_comfyui`, of JSON."""
-    return read_comfyui(parse(text, source), source)
 
 
 def _branches(graph: Graph, findings: Findings) -> list[tuple[Node, Branch]]:
@@ -95,7 +92,7 @@ def _pictures(node: Node, branch: Branch, findings: Findings, source: str) -> It
     ours = node.notes.get(OURS)
     own = {key: ours[key] for key in OURS_FIELDS if key in ours} if isinstance(ours, dict) else {}
     prefix = node.inputs.get("filename_prefix")
-    name = prefix if isinstance(prefix, str) and not prefix.startswith(_PREFIX) and "%" not in prefix else None
+    name = prefix if isinstance(prefix, str) and not prefix.startswith(_PREFIXES) and "%" not in prefix else None
     first = Imported(
         source=source,
         recipe=frozen({**branch.recipe, **own}),

@@ -4,6 +4,7 @@ Values of widgets stand there without names, in the order in which the browser d
 for each class. Muted nodes are not there, bypassed ones hand their inputs on, notes say nothing.
 """
 
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -182,6 +183,6 @@ def _links(links: Any) -> Iterator[tuple[int, tuple[str, int]]]:
     """Yield the id of each link and where it comes from; newer workflows write mappings."""
     for each in links:
         if isinstance(each, dict):
-            yield each["id"], (str(each["origin_id"]), each["origin_slot"])
+            yield each["id"], (str(each["origin_id"]), operator.index(each["origin_slot"]))
         elif each:
-            yield each[0], (str(each[1]), each[2])
+            yield each[0], (str(each[1]), operator.index(each[2]))

@@ -64,7 +64,7 @@ class _Writing:
             latent = [self._add("LatentFromBatch", samples=latent, batch_index=index, length=1), 0]
         image = [self._add("VAEDecode", samples=latent, vae=vae), 0]
         image = self._second_pass(told, image, vae)
-        saver = self._add("SaveImage", images=self._enlarged(image), filename_prefix=self._found.name or "batchgen")
+        saver = self._add("SaveImage", images=self._enlarged(image), filename_prefix=self._found.name or OURS)
         own = {name: self._recipe[name] for name in OURS_FIELDS if name in self._recipe}
         self._nodes[saver]["_meta"][OURS] = own
         return self._nodes
@@ -132,7 +132,7 @@ class _Writing:
         if "width" in recipe:
             if recipe.get("resize", "crop") == "pad":
                 self._fail("resize", "pictures are stretched or cropped there, not padded")
-            crop = {"crop": "disabled", "stretch": "disabled"}.get(recipe.get("resize", "crop"), "center")
+            crop = "center" if recipe.get("resize", "crop") == "crop" else "disabled"
             image = self._scaled(image, recipe.get("resize_filter", "lanczos"), recipe["width"], recipe["height"], crop)
         if "mask_image" not in recipe:
             return [self._add("VAEEncode", pixels=image, vae=vae), 0]

@@ -6,8 +6,12 @@ from typing import Any, Final
 from batchgen.interop.imported import Imported
 from batchgen.manifest import manifest_text
 
-_OWN: Final = ("prompt", "negative_prompt", "seed")
-"""What stands first in an entry. A prompt and a seed always have their place there."""
+_ORDER: Final = (
+    *("prompt", "negative_prompt", "seed", "model", "vae", "loras", "init_image", "strength", "width", "height"),
+    *("steps", "sampler", "schedule", "guidance_scale", "distilled_guidance", "hires", "upscale"),
+    *("emphasis", "clip_skip", "noise", "noise_index", "precision", "rounding", "vae_tiling"),
+)
+"""As people write them; what is not among these stands at the end."""
 
 
 def different(found: Iterable[Imported]) -> tuple[Imported, ...]:
@@ -34,10 +38,14 @@ def composed(found: Sequence[Imported], comments: Iterable[str] = ()) -> str:
 def _shared(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first, *others = recipes
     return {
-        name: value
-        for name, value in first.items()
-        if name not in ("prompt", "seed") and all(name in each and _same(each[name], value) for each in others)
+        name: first[name]
+        for name in _ordered(first)
+        if name not in ("prompt", "seed") and all(name in each and _same(each[name], first[name]) for each in others)
     }
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -45,8 +53,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _entry(found: Imported, shared: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in found.recipe.items() if name not in shared}
-    entry = {name: rest.pop(name) for name in _OWN if name in rest} | rest
+    entry = {name: found.recipe[name] for name in _ordered(found.recipe) if name not in shared}
     return entry | ({"name": found.name} if found.name else {})
 
 

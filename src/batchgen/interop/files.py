@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from batchgen.interop import comfyui, invokeai, own
+from batchgen.interop import comfyui, invokeai, invokeai_old, own
 from batchgen.interop.a1111_reading import read_parameters
 from batchgen.interop.comfyui_graph import parse
 from batchgen.interop.imported import Imported, Unreadable
@@ -29,10 +29,19 @@ def read_file(path: Path, *, shown: str | None = None) -> tuple[Imported, ...]:
         Unreadable: it tells of none; why is in the message.
     """
     source = shown or str(path)
+    try:
+        return _read(path, source)
+    except RecursionError as error:
+        raise Unreadable("is nested too deep", where=source) from error
+
+
+def _read(path: Path, source: str) -> tuple[Imported, ...]:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
-        found = read_texts(texts_in(path), source)
-        return tuple(replace(each, name=each.name or path.stem) for each in found)
+        texts = texts_in(path)
+        # The names of our own pictures are made of their recipes; as the name of a prompt they would stand there twice.
+        name = None if own.KEY in texts else path.stem
+        return tuple(replace(each, name=each.name or name) for each in read_texts(texts, source))
     text = _text(path, source)
     return (read_parameters(text, source),) if suffix == ".txt" else read_json(parse(text, source), source)
 
@@ -45,6 +54,8 @@ def read_json(document: Any, source: str) -> tuple[Imported, ...]:
         return comfyui.read_comfyui(document, source)
     if invokeai.is_invokeai(document):
         return (invokeai.read_metadata(document, source),)
+    if invokeai_old.is_old_invokeai(document):
+        return (invokeai_old.read_old_metadata(document, source),)
     raise Unreadable("is neither a ComfyUI workflow nor a record nor InvokeAI's metadata", where=source)
 
 
@@ -53,14 +64,23 @@ def read_texts(texts: Mapping[str, str], source: str) -> tuple[Imported, ...]:
     if own.KEY in texts:
         return (own.read_text(texts[own.KEY], source),)
     for key in ("prompt", "workflow"):
-        # Others write the bare words of a prompt under this key.
-        if texts.get(key, "").lstrip().startswith("{"):
-            return comfyui.read_text(texts[key], source)
+        if (graph := _graph(texts.get(key, ""), source)) is not None:
+            return comfyui.read_comfyui(graph, source)
     if "parameters" in texts:
         return (read_parameters(_with_second(texts), source),)
-    if invokeai.KEY in texts:
-        return (invokeai.read_metadata(parse(texts[invokeai.KEY], source), source),)
+    for key in (invokeai.KEY, invokeai_old.KEY):
+        if key in texts:
+            return read_json(parse(texts[key], source), source)
     raise Unreadable("has no settings inside that are read here", where=source)
+
+
+def _graph(text: str, source: str) -> Any:
+    """Return a graph; None for anything else: others write the bare words of a prompt under the same key."""
+    try:
+        document = parse(text, source)
+    except Unreadable:
+        return None
+    return document if comfyui.is_comfyui(document) else None
 
 
 def _with_second(texts: Mapping[str, str]) -> str:

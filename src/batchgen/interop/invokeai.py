@@ -60,12 +60,12 @@ def read_metadata(document: Mapping[str, Any], source: str) -> Imported:
     try:
         recipe = _texts(document, found) | _sampling(document, found)
         vae, loras = _named(document.get("vae")), [_lora(each) for each in document.get("loras") or ()]
-    except (LookupError, TypeError, AttributeError) as error:
+        named = [_named(each.get("model") or each.get("lora")) for each in document.get("loras") or ()]
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Unreadable("is no metadata of InvokeAI: a part has another shape", where=source) from error
     _leftovers(document, found)
     recipe |= {"vae": vae[0] if vae else None, "loras": loras or None}
     files = [Needed(kind="vae", name=vae[0], hash=vae[1])] if vae else []
-    named = [_named(each.get("model") or each.get("lora")) for each in document.get("loras") or ()]
     files += [Needed(kind="lora", name=each[0], hash=each[1]) for each in named if each]
     model = _named(document.get("model"))
     return Imported(
@@ -83,8 +83,7 @@ def _texts(document: Mapping[str, Any], found: Findings) -> dict[str, Any]:
         name: document.get(f"{name.split('_', maxsplit=1)[0]}_prompt") or "" for name in ("positive_", "negative_")
     }
     for text in texts.values():
-        if weight := _WEIGHTS.search(str(text)):
-            found.refuse("prompt weights", f"{weight[0]!r}: compel's are not read here")
+        refuse_weights(str(text), found)
     for side in ("positive", "negative"):
         style = document.get(f"{side}_style_prompt")
         if style and style != texts[f"{side}_"]:
@@ -95,6 +94,12 @@ def _texts(document: Mapping[str, Any], found: Findings) -> dict[str, Any]:
         "emphasis": "none",
         "clip_skip": int(document.get("clip_skip") or 0) + 1,
     }
+
+
+def refuse_weights(text: str, found: Findings) -> None:
+    """Refuse what weighs words in a prompt of InvokeAI."""
+    if weight := _WEIGHTS.search(text):
+        found.refuse("prompt weights", "compel's are not read here", said=weight[0])
 
 
 def _sampling(document: Mapping[str, Any], found: Findings) -> dict[str, Any]:

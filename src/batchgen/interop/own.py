@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from batchgen.interop.comfyui_graph import parse
 from batchgen.interop.imported import Findings, Imported, Kind, Needed, Unreadable, frozen
-from batchgen.job import Numerics, Text, recipe_id
+from batchgen.job import Numerics, Start, Text, recipe_id
 
 KEY: Final = "batchgen"
 """Of the record in a PNG."""
@@ -21,8 +21,12 @@ _NEUTRAL: Final[Mapping[str, Any]] = MappingProxyType(
     | {"noise": "cpu"}
 )
 """What a recipe leaves out, said: somebody's conf may have other defaults."""
-_SECOND: Final = frozenset({"width", "height", "steps", "strength", "init_image", "resize", "resize_filter"})
-"""What the second pass of `hires` may have of its own."""
+_OWN: Final = frozenset(
+    {"width", "height", "steps", "init_image", "mask_image", *(each.name for each in fields(Start))}
+)
+"""What each pass of `hires` has of its own."""
+_MULTIPLES: Final = (1, 8, 16, 64)
+"""Of what a side may be a multiple: sides that were enlarged have been rounded to one of these."""
 
 
 def is_record(document: Any) -> bool:
@@ -46,7 +50,7 @@ def read_record(record: Mapping[str, Any], source: str) -> Imported:
         raise Unreadable("the record's id does not belong to its recipe", where=source)
     try:
         return _Record(record, source).imported()
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise Unreadable("the record's recipe has another shape than batchgen's", where=source) from error
 
 
@@ -64,10 +68,9 @@ def read_text(text: str, source: str) -> Imported:
 
 class _Record:
     def __init__(self, record: Mapping[str, Any], source: str) -> None:
-        names, model = record.get("files"), record.get("model")
-        self._names = {**names} if isinstance(names, dict) else {}
-        if isinstance(model, dict):
-            self._names.setdefault(model.get("digest"), model.get("name"))
+        models = [record.get("model") or {}, *(each["model"] for each in record.get("stages") or ())]
+        self._names = {each["digest"]: each["name"] for each in models if each}
+        self._names |= {each["sha256"]: each["name"] for each in record.get("files") or ()}
         self._record = record
         self._source = source
         self._found = Findings()
@@ -101,8 +104,8 @@ class _Record:
                 self._found.refuse("upscale", "a file without sampling; `batchgen upscale FILE model=NAME` does it")
                 return {}
             found = self._fields(before)
-            scale = recipe["width"] / before["width"]
-            return found | {"upscale": {"model": self._file("upscaler", recipe["model"]), "scale": scale}}
+            model = self._file("upscaler", recipe["model"])
+            return found | {"upscale": {"model": model, "scale": _scale(before, recipe)}}
         if before is not None:
             return self._second_pass(recipe, before)
         self._checkpoint = recipe["model"]
@@ -115,12 +118,11 @@ class _Record:
             upscaler = self._file("upscaler", before["model"])
             first = before["init_image"]["recipe"]
         found = self._fields(first)
-        own = {name: value for name, value in recipe.items() if name not in _SECOND}
-        if own != {name: value for name, value in first.items() if name not in _SECOND}:
+        own = {name: value for name, value in recipe.items() if name not in _OWN}
+        if own != {name: value for name, value in first.items() if name not in _OWN}:
             self._found.refuse("init_image", "is another picture that batchgen made; its own record makes that one")
-        scale = recipe["width"] / first["width"]
-        strength = recipe.get("strength", 1.0)
-        return found | {"hires": {"scale": scale, "upscaler": upscaler, "strength": strength, "steps": recipe["steps"]}}
+        passes = {"strength": recipe.get("strength", 1.0), "steps": recipe["steps"]}
+        return found | {"hires": {"scale": _scale(first, recipe), "upscaler": upscaler, **passes}}
 
     def _plain(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
         found = {name: value for name, value in recipe.items() if name not in ("model", "embeddings", "mask_alpha")}
@@ -148,3 +150,15 @@ class _Record:
         scale, clip_scale = value["scale"], value["clip_scale"]
         own = {"clip_scale": clip_scale} if clip_scale != scale else {}
         return {"name": self._file("lora", value["sha256"]), "scale": scale, **own}
+
+
+def _scale(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """Return the simplest number that makes both sides of `before` those of `after`, however they were rounded."""
+    sides = [(before[side], after[side]) for side in ("width", "height")]
+    for multiple in _MULTIPLES:
+        low: float = max((large - multiple / 2) / small for small, large in sides)
+        high: float = min((large + multiple / 2) / small for small, large in sides)
+        for digits in range(7):
+            if low < (scale := round((low + high) / 2, digits)) < high:
+                return scale
+    return float(sides[0][1] / sides[0][0])

@@ -149,7 +149,7 @@ def read_adapter(path: Path) -> AdapterFacts:
         layout=found[0][1],
         families=families,
         made_for=made_for,
-        parts=tuple(dict.fromkeys(layer.part for layer in layers)),
+        parts=tuple(sorted({layer.part for layer in layers})),
         ranks=tuple(sorted({layer.rank for layer in layers})),
         trigger_words=_trigger_words(header.metadata),
         base_model=_base_model(header.metadata),
@@ -349,6 +349,7 @@ def assigned(
     tables = {("denoiser" if name in {"unet", "transformer"} else name): name for name in known}
     places = {part: spellings(name, known[name]) for part, name in tables.items()}
     found: Assigned = []
+    taken: set[tuple[Place, ...]] = set()
     absent, other = [], []
     for layer in facts.layers:
         if layer.part in skipping:
@@ -358,7 +359,10 @@ def assigned(
             absent.append(layer.name)
         elif (shape := _outer(where, known)) != layer.shape:
             other.append(f"{layer.name} ({_sides(layer.shape)}, there {_sides(shape)})")
+        elif where in taken:
+            other.append(f"{layer.name} (which it has twice, under two names)")
         else:
+            taken.add(where)
             found.append((layer, where))
     return found, _wrong(len(facts.layers), absent, other)
 
@@ -374,7 +378,7 @@ def _sides(shape: tuple[int, int]) -> str:
 
 def _wrong(total: int, absent: list[str], other: list[str]) -> str | None:
     if other:
-        return f"{len(other)} of its {total} layers are of another size, such as {other[0]}"
+        return f"{len(other)} of its {total} layers do not fit, such as {other[0]}"
     if absent:
         return f"{len(absent)} of its {total} layers are not in the model: {', '.join(absent[:3])}"
     return None

@@ -82,7 +82,7 @@ def _tokenizers(numbers: Mapping[str, Numbers], family: str, near: Path, folders
 
 
 def _how_to_get(title: str, rows: int, family: str, near: Path, folders: Sequence[Path]) -> str:
-    looked = ", ".join(str(place) for place in (near.parent, hub_cache(), *folders))
+    looked = ", ".join(dict.fromkeys(str(place) for place in (near.parent, hub_cache(), *folders)))
     return (
         f"needs {title}'s vocabulary ({rows} tokens), which no checkpoint holds: looked in {looked}, and for a ComfyUI "
         f"above them; where there is a network, get it once by: batchgen models pull {FAMILIES[family].tokenizers} "

@@ -53,6 +53,17 @@ class DigestCache:
             raise ModelError(f"cannot be read: {error.strerror}", where=str(file)) from error
         return digest
 
+    def known(self, file: Path) -> str | None:
+        """Return the SHA-256 of what is in `file` if it was hashed before and not touched since; nothing is read."""
+        if self._known is None:
+            self._known = _read(self._path)
+        try:
+            key, stamp = _identity(file.stat())
+        except OSError:
+            return None
+        state, _, digest = self._known.get(key, "").rpartition(" ")
+        return digest if state == stamp else None
+
     def save(self) -> None:
         """Write what was hashed since the last time, beside what other runs wrote meanwhile."""
         if self._fresh:

@@ -46,6 +46,9 @@ class Family:
     tokenizers: str
     """The option of conf/model/ whose hub repository has the tokenizers of every model of the family."""
 
+    usual: str
+    """The option of conf/model/ whose recommended values hold where a checkpoint has none of its own."""
+
     def check(self, canvas: Canvas, sampling: Sampling, where: str | None = None) -> None:
         """Refuse what no model of this family can do, before anything is loaded.
 
@@ -82,6 +85,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 modules=_SD15_MODULES,
                 texts=_SD15_TEXTS,
                 tokenizers="sd15",
+                usual="sd15",
             ),
             Family(
                 name="sdxl",
@@ -91,6 +95,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 modules=(*_SD15_MODULES, "text_encoder_2"),
                 texts=(*_SD15_TEXTS, "tokenizer_2"),
                 tokenizers="sdxl",
+                usual="sdxl",
             ),
             Family(
                 name="flux",
@@ -102,6 +107,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 modules=("transformer", "vae", "text_encoder", "text_encoder_2"),
                 texts=(*_SD15_TEXTS, "tokenizer_2"),
                 tokenizers="flux_schnell",
+                usual="flux_dev",
             ),
         )
     }

@@ -50,6 +50,25 @@ def files_of(conf: ModelConf, path: Path, folders: Sequence[Path] = ()) -> dict[
     return _folder_files(path, conf) if path.is_dir() else _checkpoint_files(path, conf, folders)
 
 
+def family_of(path: Path) -> str:
+    """Return the family of a diffusers folder or a single file.
+
+    Raises:
+        ModelError: it is of none that can be rendered with.
+    """
+    if path.is_dir():
+        pipeline = read_index(path).get("_class_name")
+        family = next((name for name, each in FAMILIES.items() if pipeline in each.pipelines), None)
+        otherwise = f"is a {pipeline}"
+    else:
+        found = recognise(read_header(path))
+        family = found.family if found.kind == "checkpoint" and not found.refused else None
+        otherwise = found.refused or f"is {_OTHERWISE.get(found.kind, _OTHERWISE['unknown'])}"
+    if family is None:
+        raise ModelError(f"{otherwise}, which cannot be rendered with", where=str(path))
+    return family
+
+
 def _folder_files(folder: Path, conf: ModelConf) -> dict[str, Path]:
     pipeline = read_index(folder).get("_class_name")
     _agree(conf, next((name for name, family in FAMILIES.items() if pipeline in family.pipelines), None), str(pipeline))

@@ -112,13 +112,10 @@ class Shelf:
         return f"{kind} {name!r} is not on this machine{hint} (looked in {looked or 'no folder: set paths.models'})"
 
     def _places(self, kind: str) -> Iterator[Path]:
-        """Yield the folders that models of a kind may lie in, whether or not they exist."""
+        """Yield the folders of a kind that exist; for a models folder without one, that where a person would put it."""
         for folder in self._folders:
-            if folder.suffix not in (".yaml", ".yml"):
-                yield from (
-                    root / name for root in _roots(folder) for name in _PLACES[kind][: 1 if root != folder else None]
-                )
-            yield from extra_folders(folder, kind)
+            found = [place for place, _ in self._searched(folder, kind) if place.is_dir() and place != folder]
+            yield from found or [folder / _PLACES[kind][0]]
 
     def _look_up(self, kind: str) -> tuple[Entry, ...]:
         found: dict[str, Entry] = {}
@@ -134,17 +131,21 @@ class Shelf:
 
     def _searched(self, folder: Path, kind: str) -> Iterator[tuple[Path, frozenset[str]]]:
         """Yield folders to search with the names of folders in them to leave out."""
-        for root in _roots(folder):
-            yield from ((root / name, frozenset()) for name in _PLACES[kind])
+        yield from ((root / name, frozenset()) for root in _roots(folder, kind) for name in _PLACES[kind])
         yield from ((place, frozenset()) for place in extra_folders(folder, kind))
         if kind == "checkpoint" and folder.suffix not in (".yaml", ".yml"):
-            yield folder / "diffusers", frozenset()
-            yield folder, _TAKEN
+            root = folder / "models" if (folder / "models").is_dir() else folder
+            yield root / "diffusers", frozenset()
+            yield root, _TAKEN
 
 
-def _roots(folder: Path) -> tuple[Path, ...]:
-    """A1111 keeps embeddings beside `models/`, not in it; and people name the folder of the program itself."""
-    return (folder, folder / "models", folder.parent) if folder.name == "models" else (folder, folder / "models")
+def _roots(folder: Path, kind: str) -> tuple[Path, ...]:
+    """Return where folders of kinds lie: people name the folder of the program itself, or its `models/`.
+
+    A1111 keeps embeddings beside `models/`, not in it.
+    """
+    beside = (folder.parent,) if kind == "embedding" and folder.name == "models" else ()
+    return (folder, folder / "models", *beside)
 
 
 def _below(place: Path, kind: str, skipped: frozenset[str]) -> Iterator[Path]:

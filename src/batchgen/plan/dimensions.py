@@ -9,6 +9,7 @@ from batchgen.job import FIELDS
 from batchgen.manifest import Manifest
 from batchgen.manifest.shape import CHOICES
 from batchgen.plan.fields import FieldReader, may_be_range, read_variable
+from batchgen.plan.patterns import is_pattern, labels
 from batchgen.plan.sweep import label, read_range
 
 
@@ -57,10 +58,32 @@ def _axes(manifest: Manifest, reader: FieldReader) -> Iterator[Dimension]:
         if name in manifest.bundles:
             raise ManifestError(f"{name!r} is both an axis and a bundle; rename one", where=where)
         placed = [(value, manifest.where(("sweep", name, i))) for i, value in enumerate(values)]
+        if any(is_pattern(name, value) for value in values):
+            yield Dimension(names=(name,), options=tuple(_files(name, placed, manifest, reader)), wheres=(where,))
+            continue
         # In a list of texts for a prompt, `0..3` is one of them.
         ranges = name in CHOICES or len(values) == 1
         options = [each for value, place in placed for each in _options(name, value, place, reader, ranges=ranges)]
         yield Dimension(names=(name,), options=tuple(options), wheres=(where,))
+
+
+def _files(
+    name: str, placed: Sequence[tuple[Any, str | None]], manifest: Manifest, reader: FieldReader
+) -> Iterator[Option]:
+    """Yield an option for each file, labelled by what differs in their paths, and for what else stands beside them."""
+    found: dict[str, Any] = {}
+    for value, where in placed:
+        if not is_pattern(name, value):
+            found[label(value)] = value
+            continue
+        pattern = value["files"] if isinstance(value, dict) else value
+        files = reader.confs.beside.files(name, pattern, manifest.folder)
+        if not files:
+            raise ManifestError(f"{name}: no file is like {pattern!r}", where=where)
+        found |= zip(labels([file.as_posix() for file in files]), map(str, files), strict=True)
+    for shown, value in found.items():
+        number = int(shown) if all(each.isdecimal() for each in found) else shown
+        yield Option(coordinates=(number,), sets=reader.read(name, value, placed[0][1]))
 
 
 def _options(name: str, value: Any, where: str | None, reader: FieldReader, *, ranges: bool) -> Iterator[Option]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from batchgen.engine import Runtime
 from batchgen.errors import ManifestError, UsageError, unknown_name
@@ -35,9 +35,6 @@ TEXTS: Final = frozenset((*_text_fields(), *WISHES)) - {"lora_scale"}
 _RUNTIME: Final = frozenset(each.name for each in fields(Runtime)) - FIELDS.keys()
 
 
-Kind = Literal["lora", "vae", "embedding"]
-
-
 class ModelOption(Protocol):
     """What planning asks of a model in conf/."""
 
@@ -57,6 +54,38 @@ class ModelOption(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """What planning asks of adapters, autoencoders, embeddings, upscalers and pictures."""
+
+    def file(self, kind: str, name: str, /) -> File:
+        """Find and hash a `lora`, `vae` or `embedding`; ModelError: it is not here."""
+        ...
+
+    def misfit(self, file: File, model: Model, /) -> str | None:
+        """Say why an adapter does not fit a model, or None."""
+        ...
+
+    def upscaler(self, name: str) -> Model:
+        """Find and hash an upscaling model; ModelError: it is not here."""
+        ...
+
+    def upscaling(self, model: Model) -> float:
+        """Return by how much an upscaling model enlarges by itself."""
+        ...
+
+    def picture(self, path: Path, /) -> File:
+        """Hash a picture; ManifestError: it is not here."""
+        ...
+
+    def picture_size(self, path: Path, /) -> tuple[int, int]:
+        """Return width and height of a picture as it is looked at; ManifestError: it is not here, or no picture."""
+        ...
+
+    def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
+        """Return the files that a pattern of the field `name` stands for, in natural order."""
+        ...
+
+
 class Confs(Protocol):
     """What planning asks of conf/."""
 
@@ -72,6 +101,10 @@ class Confs(Protocol):
 
     def model_names(self) -> Sequence[str]:
         """The options of conf/model/."""
+        ...
+
+    def is_file(self, model: str) -> bool:
+        """Say whether a model's name stands for a checkpoint in a models folder, or a path of one."""
         ...
 
     def sampler_names(self) -> Sequence[str]:
@@ -94,32 +127,9 @@ class Confs(Protocol):
         """
         ...
 
-    def file(self, kind: Kind, name: str) -> File:
-        """Find and hash a file beside models; ModelError: it is not here."""
-        ...
-
-    def misfit(self, file: File, model: Model) -> str | None:
-        """Say why an adapter does not fit a model, or None."""
-        ...
-
-    def upscaler(self, name: str) -> Model:
-        """Find and hash an upscaling model; ModelError: it is not here."""
-        ...
-
-    def upscaling(self, model: Model) -> float:
-        """Return by how much an upscaling model enlarges by itself."""
-        ...
-
-    def picture(self, path: Path) -> File:
-        """Hash a picture; ManifestError: it is not here."""
-        ...
-
-    def picture_size(self, path: Path) -> tuple[int, int]:
-        """Return width and height of a picture as it is looked at; ManifestError: it is not here, or no picture."""
-        ...
-
-    def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
-        """Return the files that a pattern of the field `name` stands for, in natural order."""
+    @property
+    def beside(self) -> Beside:
+        """What jobs use beside models."""
         ...
 
 
@@ -187,6 +197,8 @@ class FieldReader:
         if isinstance(value, str) and value in known:
             return value
         if kind == "model":
+            if isinstance(value, str) and (self.confs.is_file(value)):
+                return value
             raise ValueError(unknown_name(kind, str(value), known))
         raise ValueError(explain_sampler(str(value)) if kind == "sampler" else explain_schedule(str(value)))
 

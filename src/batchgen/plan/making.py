@@ -38,7 +38,7 @@ class Maker:
 
     def __init__(self, confs: Confs) -> None:
         """Find files by `confs`."""
-        self._confs = confs
+        self._beside = confs.beside
 
     def job(self, ordered: Ordered) -> Job:
         """Return the job of a cell: the last one, with what it builds on inside.
@@ -84,8 +84,8 @@ class Maker:
             job,
             text=text,
             loras=tuple(self._loras(asked, float(factor) if isinstance(factor, int | float) else 1.0, job.model)),
-            vae=self._confs.file("vae", vae) if isinstance(vae, str) else None,
-            embeddings=tuple(self._confs.file("embedding", name) for name in sorted(set(_embeddings(text)))),
+            vae=self._beside.file("vae", vae) if isinstance(vae, str) else None,
+            embeddings=tuple(self._beside.file("embedding", name) for name in sorted(set(_embeddings(text)))),
         )
 
     def _loras(self, asked: tuple[Adapter, ...], factor: float, model: Model) -> Iterator[Lora]:
@@ -94,8 +94,8 @@ class Maker:
             clip_scale = scale if each.clip_scale is None else each.clip_scale * factor
             if scale == clip_scale == 0:
                 continue  # It is the picture without it.
-            file = self._confs.file("lora", each.name)
-            if problem := self._confs.misfit(file, model):
+            file = self._beside.file("lora", each.name)
+            if problem := self._beside.misfit(file, model):
                 raise ModelError(problem)
             yield Lora(file=file, scale=scale, clip_scale=clip_scale)
 
@@ -107,8 +107,8 @@ class Maker:
             if mask is not None or start.mask_alpha:
                 raise ManifestError("mask_image: there is no init_image that it could be a mask of")
             return job
-        source = self._confs.picture(Path(str(image))) if ordered.first is None else Stage(job=ordered.first)
-        masked = self._confs.picture(Path(mask)) if isinstance(mask, str) else None
+        source = self._beside.picture(Path(str(image))) if ordered.first is None else Stage(job=ordered.first)
+        masked = self._beside.picture(Path(mask)) if isinstance(mask, str) else None
         if masked is None and not start.mask_alpha:
             start = Start(strength=start.strength, resize=start.resize, resize_filter=start.resize_filter)
         return replace(job, start=start, init_image=source, mask_image=masked)
@@ -120,15 +120,15 @@ class Maker:
         if hires.upscaler in RESAMPLERS:
             start = replace(start, resize_filter=hires.upscaler)  # type: ignore[arg-type]  # one of those names
         else:
-            source = self._upscaling(first, self._confs.upscaler(hires.upscaler), canvas)
+            source = self._upscaling(first, self._beside.upscaler(hires.upscaler), canvas)
         sampling = replace(first.sampling, steps=hires.steps or first.sampling.steps)
         stage = Stage(job=source)
         return replace(first, canvas=canvas, sampling=sampling, start=start, init_image=stage, mask_image=None)
 
     def upscaled(self, job: Job, upscale: Upscale) -> Job:
         """Return the job that makes the picture of `job` larger."""
-        model = self._confs.upscaler(upscale.model)
-        scale = upscale.scale or self._confs.upscaling(model)
+        model = self._beside.upscaler(upscale.model)
+        scale = upscale.scale or self._beside.upscaling(model)
         return self._upscaling(job, model, _enlarged(job.canvas, scale, 1))
 
     def _upscaling(self, job: Job, model: Model, canvas: Canvas) -> Job:

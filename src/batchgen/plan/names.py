@@ -19,8 +19,8 @@ _LEAST_SLUG: Final = 24
 def file_stem(cell: Cell, varying: Sequence[str]) -> str:
     """Return the name of a cell's picture, without its ending.
 
-    It begins with the entry's name, or the picture it begins with and the prompt, then come the values of the axes that vary, the seed and eight digits
-    of the id. Seed and id are never cut.
+    It begins with the entry's name, or else the picture it began with and the prompt; then come the values of the axes
+    that vary, the seed and eight digits of the id. Seed and id are never cut.
 
     Args:
         cell: The cell.

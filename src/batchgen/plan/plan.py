@@ -1,5 +1,6 @@
 """A plan: the jobs still to make, grouped by what is loaded, each with the reason why it must be made."""
 
+from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -52,6 +53,11 @@ class Plan:
     def asked(self) -> int:
         """Different jobs that are asked for; stages that nobody asks for by themselves are none of them."""
         return sum(reason is not Reason.STAGE for reason in self.reasons.values()) + len(self.done)
+
+    @property
+    def wanted(self) -> int:
+        """Different jobs that are asked for or built on."""
+        return len(self.reasons) + len(self.done)
 
     @property
     def to_make(self) -> int:
@@ -112,14 +118,14 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
 def _stages(unique: Mapping[str, Cell], there: Container[str]) -> dict[str, Cell]:
     """Return what must be made first, by id, where something to be made builds on it and nobody asks for it."""
     found: dict[str, Cell] = {}
-    open_ = [(cell, stage) for id_, cell in unique.items() if id_ not in there for stage in cell.job.stages]
-    while open_:
-        cell, stage = open_.pop()
+    waiting = deque((cell, stage) for id_, cell in unique.items() if id_ not in there for stage in cell.job.stages)
+    while waiting:
+        cell, stage = waiting.popleft()
         if stage.id not in there and stage.id not in found:
             if stage.id not in unique:
                 # It is none of the sweep's places, so what varies there is no part of its name.
                 found[stage.id] = replace(cell, job=stage, coordinates=Coordinates((), ()))
-            open_ += [(cell, deeper) for deeper in stage.stages]
+            waiting.extend((cell, deeper) for deeper in stage.stages)
     return found
 
 

@@ -114,7 +114,7 @@ class Resolver:
             path = values["init_image"] = str(self._folder / Path(image).expanduser())
             if not explicit.keys() & {"width", "height"}:
                 multiple = FAMILIES[self._confs.model(values["model"]).family].multiple
-                sides = zip(("width", "height"), self._confs.picture_size(Path(path)), strict=True)
+                sides = zip(("width", "height"), self._confs.beside.picture_size(Path(path)), strict=True)
                 values |= {name: max(multiple, side - side % multiple) for name, side in sides}
         if isinstance(mask, str):
             stem = Path(image).stem if isinstance(image, str) else ""

@@ -96,7 +96,7 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
     """
     begun = time.monotonic()
     tally = _Tally(held, listen, Summary(left=plan.to_make))
-    listen(Started(directory=held.directory.root, asked=plan.asked, done=len(plan.done)))
+    listen(Started(directory=held.directory.root, asked=plan.wanted, done=len(plan.done)))
     signals = Signals(work.until)
     try:
         _make(plan, held, work, signals, tally)

@@ -1,7 +1,7 @@
 """The options that jobs may name: models and samplers, each read once and only if it is named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -10,8 +10,11 @@ from typing import Any
 from batchgen.errors import ModelError
 from batchgen.job import FIELDS, Model, check_field
 from batchgen.models.digest import DigestCache, OnHash, model_digest
+from batchgen.models.families import FAMILIES
+from batchgen.models.find import Source
 from batchgen.models.option import ModelConf, read_option
-from batchgen.models.resolve import files_of, resolve
+from batchgen.models.resolve import family_of, files_of, resolve
+from batchgen.settings.beside import Beside, stand_in
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
 from batchgen.strict import Types, read_with
 
@@ -39,13 +42,16 @@ class Catalog:
         stored: Stored,
         folders: tuple[Path, ...],
         cache: Path,
+        fake: bool = False,
     ) -> None:
         """Read from `stored`, else from `conf`, and look for models in `folders`.
 
-        `tree` is what `${...}` in an option may refer to.
+        `tree` is what `${...}` in an option may refer to; `fake`: the engine is.
         """
+        self._fake = fake
         self._conf, self._tree, self._stored, self._folders = conf, tree, stored, folders
         self._digests = DigestCache(cache / "digests.json")
+        self.beside = Beside(folders, self._digests, cache, fake=fake)
         self._written: dict[str, dict[str, Tree]] = {"model": {}, "sampler": {}}
         self._names: dict[str, tuple[str, ...]] = {}
         self._models: dict[str, ModelConf] = {}
@@ -61,12 +67,30 @@ class Catalog:
 
     def model(self, name: str) -> ModelConf:
         """Return what the model option `name` says; errors as `Settings.model`."""
+        if name not in self._models and name not in self.names("model"):
+            self._models[name] = self._of_file(name)
         if name not in self._models:
             origin = self._origin("model", name)
             values = self._read("model", name, origin)
             with blaming(origin):
                 self._models[name] = read_option(name, values, origin())
         return self._models[name]
+
+    def is_file(self, name: str) -> bool:
+        """Say whether a name stands for a checkpoint in a models folder, or is a path of one."""
+        try:
+            self.beside.checkpoint(name)
+        except ModelError:
+            return False
+        return True
+
+    def _of_file(self, name: str) -> ModelConf:
+        """Return what an option for a file would say: its family's usual values."""
+        path = self.beside.checkpoint(name)
+        family = family_of(path)
+        usual = self.model(FAMILIES[family].usual).recommended
+        source = Source(folder=str(path)) if path.is_dir() else Source(file=(str(path),))
+        return ModelConf(name=path.stem, family=family, source=source, recommended=usual, where=str(path))
 
     def sampler(self, name: str) -> Mapping[str, Any]:
         """Return the fields that the sampler option `name` sets; errors as `Settings.sampler`."""
@@ -80,19 +104,21 @@ class Catalog:
     def resolve(self, name: str, on_hash: OnHash | None) -> Model:
         """Find, check and hash the files of a model; errors as `Settings.resolve`."""
         if name not in self._resolved:
-            self._resolved[name] = resolve(self.model(name), self._folders, self._digests, on_hash)
+            model = resolve(self.model(name), self._folders, self._digests, on_hash)
+            self._resolved[name] = stand_in(model) if self._fake else model
         return self._resolved[name]
 
-    def changed(self, name: str) -> str | None:
-        """Say why the files of the model `name`, which was resolved, are no longer those that were hashed."""
-        model, conf = self._resolved[name], self.model(name)
+    def changed(self, model: Model) -> str | None:
+        """Say why the files of a model, which was resolved, are no longer those that were hashed."""
+        name = next(name for name, each in self._resolved.items() if each == model)
+        conf = self.model(name)
         try:
             files = self._files.setdefault(name, files_of(conf, Path(model.path)))
-            digest = model_digest(files, self._digests)
+            found = replace(model, digest=model_digest(files, self._digests))
         except ModelError as error:
             return str(error)
         why = "its files were changed since this run was planned; the same command renders with them as they are now"
-        return None if digest == model.digest else f"{model.path}: {why}"
+        return None if (stand_in(found) if self._fake else found) == model else f"{model.path}: {why}"
 
     def used(self) -> dict[str, dict[str, Tree]]:
         """Return the options that were named so far, as they are written: `models` and `samplers`, each by name."""

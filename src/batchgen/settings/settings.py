@@ -3,11 +3,10 @@
 What is asked for varies from picture to picture and is a recipe; settings hold for a whole run.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
@@ -18,9 +17,10 @@ from pydantic_core import PydanticCustomError
 
 from batchgen.engine import Runtime
 from batchgen.errors import ConfError
-from batchgen.job import FIELDS, Model, check_field
+from batchgen.job import FIELDS, UPSCALER, Model, check_field
 from batchgen.models.digest import OnHash
 from batchgen.models.option import ModelConf
+from batchgen.settings.beside import Beside
 from batchgen.settings.catalog import Catalog, Stored
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolved
 from batchgen.settings.hooks import SECTION, OnFinish, load_hooks
@@ -107,6 +107,10 @@ class Settings:
         """Return the options of conf/model/, sorted."""
         return self.catalog.names("model")
 
+    def is_file(self, model: str) -> bool:
+        """Say whether a name that is no option stands for a checkpoint in a models folder, or is a path of one."""
+        return self.catalog.is_file(model)
+
     def sampler_names(self) -> tuple[str, ...]:
         """Return the options of conf/sampler/, sorted."""
         return self.catalog.names("sampler")
@@ -136,17 +140,19 @@ class Settings:
             ConfError: there is no such option, or it is wrong.
             ModelError: the model is not on this machine, not whole, or not what its option says.
         """
-        model = self.catalog.resolve(name, on_hash)
-        if self.runtime.engine != "fake":
-            return model
-        return replace(model, digest=hashlib.sha256(f"fake {model.digest}".encode()).hexdigest())
+        return self.catalog.resolve(name, on_hash)
+
+    @property
+    def beside(self) -> Beside:
+        """What jobs use beside models: adapters, autoencoders, embeddings, upscalers, pictures."""
+        return self.catalog.beside
 
     def changed(self, model: Model) -> str | None:
         """Say why the files of `model`, which was resolved here, are not those that were hashed; None if they are.
 
         Files that were not touched are not read again.
         """
-        return self.catalog.changed(model.name)
+        return self.beside.changed(model) if model.family == UPSCALER else self.catalog.changed(model)
 
     def save(self) -> str:
         """Return the text of settings.yaml: settings as written, with the models and samplers used so far.
@@ -190,7 +196,14 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
         paths=Paths(models=folders, cache=cache),
         on_finish=hooks,
         recipe=MappingProxyType({"precision": runtime.precision} | recipe | {"model": written["model"]}),
-        catalog=Catalog(conf=conf, tree=tree, stored=_stored(written, origin), folders=folders, cache=cache),
+        catalog=Catalog(
+            conf=conf,
+            tree=tree,
+            stored=_stored(written, origin),
+            folders=folders,
+            cache=cache,
+            fake=runtime.engine == "fake",
+        ),
         tree=_anchored(tree, cwd),
     )
 

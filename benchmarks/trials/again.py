@@ -12,11 +12,20 @@ from trials import Meddle, Row, untouched, weights
 from trials.command import Shell
 from trials.watching import pictures
 
-_ROUNDS = 3
 
+def reproduced(
+    count: int, folder: Path, seed: int, *, meddle: Meddle = untouched, engine: tuple[str, ...] = (), rounds: int = 3
+) -> Row:
+    """Make the first `count` pictures of the demo manifest, and make them again.
 
-def reproduced(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched, engine: tuple[str, ...] = ()) -> Row:
-    """Make the first `count` pictures of the demo manifest, and make them again; `engine` chooses another one."""
+    Args:
+        count: The manifest has 72.
+        folder: An empty one.
+        seed: Of the orders, and of the bits that are flipped.
+        meddle: What is done to the pictures before they are made again.
+        engine: Words that choose another engine than the embedded model's.
+        rounds: How often they are made again before anything is changed.
+    """
     draw, begun, shell = random.Random(seed), time.monotonic(), Shell(folder=folder)
     model, directory = weights.copy(folder, "mine"), RunDirectory(folder / "run")
     weights.flip(model, draw.randrange(8 << 20))  # else it is the embedded model, which stays as it is
@@ -24,7 +33,7 @@ def reproduced(count: int, folder: Path, seed: int, *, meddle: Meddle = untouche
     shell.types(*words, *engine, "output.sheets=false")
     meddle(directory)
     found = Counter({"pictures": len(pictures(directory))})
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         answers = _again(shell, directory, draw, "runtime.threads=1", *engine)
         found["asked again"] += count
         found["EXACT"] += sum(each["verdict"] == "EXACT" for each in answers)
@@ -39,9 +48,9 @@ def reproduced(count: int, folder: Path, seed: int, *, meddle: Meddle = untouche
     found["IMPOSSIBLE with a bit flipped"] = sum(each["verdict"] == "IMPOSSIBLE" for each in other)
     two = found["EXACT with 2 threads"] + found["DIFFERENT with 2 threads"]
     ok = found["pictures"] == two == found["IMPOSSIBLE with a bit flipped"] == count
-    ok = ok and found["EXACT"] == _ROUNDS * count and not found["DIFFERENT and no word why"]
+    ok = ok and found["EXACT"] == rounds * count and not found["DIFFERENT and no word why"]
     note = f"{time.monotonic() - begun:.0f} s"
-    return Row(name="reproduce", tried=(_ROUNDS + 2) * count, counts=dict(found), ok=ok, note=note)
+    return Row(name="reproduce", tried=(rounds + 2) * count, counts=dict(found), ok=ok, note=note)
 
 
 def _again(shell: Shell, directory: RunDirectory, draw: random.Random, *words: str) -> list[dict[str, Any]]:

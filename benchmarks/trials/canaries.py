@@ -82,8 +82,9 @@ def _everything(shell: Shell, engine: tuple[str, ...]) -> dict[str, str]:
         ("status", "outputs/night"),
         ("verify", "outputs/night"),
         ("reproduce", "outputs/night", "runtime.threads=1"),
-        ("doctor",),
     ]
+    if not engine:
+        commands.append(("doctor",))  # it looks at torch, which takes seconds
     found = {}
     for words in commands:
         said = shell.types(*words, *(engine if words[0] in ("plan", "run", "reproduce") else ()))

@@ -26,7 +26,7 @@ from trials.watching import Watch
 _NAP = 10
 """Milliseconds of a step of the fake engine: a picture of three takes several times as long as its encoding."""
 
-_SPAN = 2.5
+_SPAN = 1.5
 """A life is at most so many times as long as a run of one picture: moments of start-up count as much as others."""
 
 
@@ -64,20 +64,22 @@ class _Tally:
 
 def one_by_one(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the fake engine that render one picture at a time."""
-    night = Night(name="kills", words=(FAKE, "steps=3"), pictures=max(90, min(600, 15 * count)), batch=1)
+    night = Night(name="kills", words=(FAKE, "steps=3"), pictures=max(120, min(600, 15 * count)), batch=1)
     return _trial(night, count, folder, seed, meddle)
 
 
 def in_batches(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the fake engine that render four pictures at a time."""
-    night = Night(name="kills, batches of 4", words=(FAKE, "steps=3"), pictures=max(180, min(1200, 30 * count)), batch=4)
+    night = Night(
+        name="kills, batches of 4", words=(FAKE, "steps=3"), pictures=max(240, min(1200, 30 * count)), batch=4
+    )
     return _trial(night, count, folder, seed, meddle)
 
 
 def embedded(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the embedded model that render one picture at a time."""
     words = ("model=demo_shapes", "steps=6", "runtime.threads=1")
-    night = Night(name="kills, demo_shapes", words=words, pictures=max(60, min(300, 15 * count)), batch=1)
+    night = Night(name="kills, demo_shapes", words=words, pictures=max(30, min(300, 15 * count)), batch=1)
     return _trial(night, count, folder, seed, meddle)
 
 

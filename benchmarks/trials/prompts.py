@@ -2,7 +2,7 @@
 
 Each is drawn from what breaks such readers: control characters, quotes, `${}`, what YAML takes for something else,
 emoji of several code points, writing from right to left, characters of every plane. Halves of surrogate pairs and NUL
-are no text; they must be refused, with the line.
+are no text; they must be refused, with the line. A whole `<lora:...>` asks for a file, and is not drawn.
 """
 
 import csv
@@ -32,7 +32,7 @@ from trials.command import FAKE, Shell
 from trials.watching import pictures, whole
 
 _PIECES = (
-    "a red circle", "(word:1.3)", "[less]", "BREAK", "<lora:x:1>", "${oc.env:HOME}", "${a}", "$HOME", "{a|b}", "{{",
+    "a red circle", "(word:1.3)", "[less]", "BREAK", "<hypernet:x:1>", "${oc.env:HOME}", "${a}", "$HOME", "{a|b}", "{{",
     "__w__", "'", '"', "''", '""', "\\", "\\n", "\\u0041", ",", ",,", ";", ":", ": ", " #", "#", "- ", "? ", "!tag",
     "&a", "*a", "|", ">", "%", "@", "`", "~", "null", "no", "true", "1e3", "010", "0x10", "1:30", ".inf", "=", "+a=b",
     "???", "---", "...", "<<", "\n", "\n\n", "\r\n", "\r", "\t", " ", "  ", "\u00a0", "\u0085", "\u2028", "\u2029",

@@ -69,7 +69,7 @@ def place(file: Path, shown: str, *keys: str) -> str:
     """Return `shown:LINE`, the line on which the nested `keys` stand in the YAML `file`, or `shown` if they do not."""
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return shown
     line = None
     for key in keys:

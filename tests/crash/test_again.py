@@ -12,7 +12,7 @@ def test_a_run_is_made_again_exactly_in_any_order_and_never_with_other_weights(t
 
 
 def test_a_picture_that_was_changed_would_not_be_called_exact(tmp_path, damage):
-    row = again.reproduced(2, tmp_path, 9, engine=(FAKE,), meddle=damage.repaint)
+    row = again.reproduced(2, tmp_path, 9, engine=(FAKE,), meddle=damage.repaint, rounds=1)
 
     assert not row.ok
-    assert row.counts["EXACT"] == 3
+    assert row.counts["EXACT"] == 1

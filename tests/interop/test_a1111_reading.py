@@ -45,6 +45,7 @@ def test_a_plain_text_says_every_field():
         ("Sampler: DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"),
         ("Sampler: DPM++ 2M, Schedule type: Karras", "dpmpp_2m", "karras"),
         ("Sampler: DPM++ 2M, Schedule type: Automatic", "dpmpp_2m", "karras"),
+        ("Sampler: DPM++ 2M SDE, Schedule type: Automatic", "dpmpp_2m_sde", "exponential"),
         ("Sampler: DPM++ 3M SDE, Schedule type: Automatic", "dpmpp_3m_sde", "exponential"),
         ("Sampler: Euler, Schedule type: Automatic", "euler", "normal"),
         ("Sampler: DDIM, Schedule type: Automatic", "ddim", "ddim_uniform"),

@@ -348,6 +348,13 @@ def test_an_advanced_sampler_that_begins_late_is_strength(comfy_graph):
     assert (recipe["steps"], recipe["strength"]) == (8, 0.4)
 
 
+def test_a_late_beginning_that_no_strength_says_is_refused(comfy_graph):
+    graph = comfy_graph(n10=node("LoadImage", image="photo.png"), n11=node("VAEEncode", pixels=["10", 0], vae=["4", 2]))
+    graph["3"] = advanced(graph, steps=14, start_at_step=5, latent_image=["11", 0])
+
+    assert reasons(graph) == ["node 3 (KSamplerAdvanced): steps 5 to 14 are no strength of 9 steps"]
+
+
 def test_two_halves_of_a_sampler_without_memory_are_one(comfy_graph, text_to_image):
     graph = comfy_graph(n3_sampler_name="euler")
     second = advanced(graph, start_at_step=8, add_noise="disable", latent_image=["3", 0], noise_seed=77)

@@ -122,7 +122,7 @@ except BatchgenError as error:
 
 def fetched(tmp_path: Path, endpoint: str, *words: str) -> str:
     """Fetch in a process of its own: the hub's library reads its settings once, as it is imported."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_", "TRANSFORMERS_"))}
     clean |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
     clean |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     words = (sys.executable, "-c", FETCH, *words)

@@ -1,15 +1,16 @@
 """Small builders for planning: settings without files, manifests from text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from batchgen.errors import ModelError, unknown_name
-from batchgen.job import Model
+from batchgen.errors import ManifestError, ModelError, unknown_name
+from batchgen.job import UPSCALER, File, Model
 from batchgen.manifest import Manifest, read_manifest
 from batchgen.plan.expand import DEFAULT_LIMIT, Sweep, expand
 from batchgen.sampling.names import SAMPLERS
@@ -23,6 +24,63 @@ class FakeModel:
 
 
 SMALL = {"width": 64, "height": 64, "steps": 20, "guidance_scale": 4.0, "sampler": "euler", "schedule": "karras"}
+
+
+def digest_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+class FakeBeside:
+    """Files by name, none of them on a disk; their digests are of their names.
+
+    `named` lists those that were asked for, `globbed` the paths that patterns stand for.
+    """
+
+    def __init__(self) -> None:
+        self.known = {
+            "lora": ["grain", "outlined", "striped", "misfit"],
+            "vae": ["clear"],
+            "embedding": ["cosy", "ugly"],
+        }
+        self.scales = {"sharp": 2.0, "soft": 4.0}
+        self.sizes: dict[str, tuple[int, int]] = {}
+        self.globbed: dict[str, list[str]] = {}
+        self.named: list[str] = []
+
+    def file(self, kind: str, name: str, /) -> File:
+        self.named.append(name)
+        if name not in self.known[kind]:
+            raise ModelError(unknown_name(kind, name, self.known[kind]))
+        return File(digest=digest_of(name), name=name, path=f"/models/{kind}/{name}.safetensors")
+
+    def misfit(self, file: File, model: Model, /) -> str | None:
+        return f"{file.name} is of another family than {model.name}" if file.name == "misfit" else None
+
+    def upscaler(self, name: str) -> Model:
+        if name not in self.scales:
+            raise ModelError(unknown_name("upscaler", name, self.scales))
+        return Model(digest=digest_of(name), family=UPSCALER, name=name, path=f"/models/upscaler/{name}.pth")
+
+    def upscaling(self, model: Model) -> float:
+        return self.scales[model.name]
+
+    def picture(self, path: Path, /) -> File:
+        self.picture_size(path)
+        return File(digest=digest_of(path.name), name=path.name, path=str(path))
+
+    def picture_size(self, path: Path, /) -> tuple[int, int]:
+        if path.name not in self.sizes:
+            raise ManifestError("init_image: there is no such picture", where=str(path))
+        return self.sizes[path.name]
+
+    def file_of(self, digest: str, name: str, pictures: Iterable[Path]) -> File | None:
+        raise NotImplementedError
+
+    def upscaler_of(self, digest: str, name: str) -> Model | None:
+        raise NotImplementedError
+
+    def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
+        return [folder / path for path in self.globbed.get(pattern, [])]
 
 
 class FakeConfs:
@@ -39,6 +97,11 @@ class FakeConfs:
             "absent": FakeModel(name="absent", recommended=SMALL),
         }
         self.resolved: list[str] = []
+        self.beside = FakeBeside()
+        self.checkpoints: list[str] = []
+
+    def is_file(self, model: str) -> bool:
+        return model in self.checkpoints
 
     def model_names(self) -> Sequence[str]:
         return tuple(self.models)
@@ -47,7 +110,7 @@ class FakeConfs:
         return tuple(SAMPLERS)
 
     def model(self, name: str) -> FakeModel:
-        return self.models[name]
+        return self.models.get(name) or FakeModel(name=name, recommended=SMALL)
 
     def sampler(self, name: str) -> Mapping[str, Any]:
         return {"sampler": name, "schedule": SAMPLERS[name].default_schedule}
@@ -56,7 +119,7 @@ class FakeConfs:
         if name == "absent":
             raise ModelError(unknown_name("file", name, ["small"]))
         self.resolved.append(name)
-        return Model(digest=f"{name:0>64}", family=self.models[name].family, name=name, path=f"/models/{name}")
+        return Model(digest=f"{name:0>64}", family=self.model(name).family, name=name, path=f"/models/{name}")
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_a_folder_in_nobodys_home_is_an_error_in_words(settings_in, tmp_path, te
     saved = tmp_path / "settings.yaml"
     saved.write_text(f"{TAIL}{text}\n")
 
-    with pytest.raises(ConfError, match=r"settings\.yaml:2: (root|models): [^\n]* nobody's home$"):
+    with pytest.raises(ConfError, match=r"settings\.yaml:2: (root|models): [^\n]* begins with nobody's home$"):
         settings_in(saved=saved)
 
 

@@ -192,8 +192,15 @@ def test_a_list_of_ranges_of_seeds_is_counted_and_refused_before_it_is_written_o
         sweep.read_seeds([f"{i * 1000}..{i * 1000 + 999}" for i in range(10**6)])
 
 
+class Unasked:
+    """Stands where values of fields are checked, and must not be asked for any."""
+
+    def read(self, *_):
+        raise AssertionError("a value was made")
+
+
 def test_the_values_of_an_axis_are_counted_before_any_is_made(tmp_path):
     (tmp_path / "m.json").write_text(json.dumps({"prompts": ["x"], "sweep": {"steps": ["1..1000"] * 101}}))
 
     with pytest.raises(ManifestError, match=r"m\.json:1: steps: has more than 100,000 values"):
-        read_dimensions(read_manifest(tmp_path / "m.json"), NOBODY)
+        read_dimensions(read_manifest(tmp_path / "m.json"), Unasked())

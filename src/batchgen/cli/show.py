@@ -22,6 +22,7 @@ def show(file: Path, parameters: bool, comfyui: bool) -> int:
 
     from batchgen.errors import StoreError, UsageError
     from batchgen.store import images, record
+    from batchgen.store.content import content
 
     if not file.is_file():
         raise UsageError("no such file", where=str(file))
@@ -31,9 +32,14 @@ def show(file: Path, parameters: bool, comfyui: bool) -> int:
         click.echo(images.open_picture(file).parameters)
         return 0
     try:
-        found = record.read(file.read_bytes(), str(file)) if file.suffix == ".json" else images.record_in(file)
+        if file.suffix == ".json":
+            found = record.read(content(file, record.LARGEST), str(file))
+        else:
+            found = images.record_in(file)
     except StoreError as error:
         raise UsageError(error.message, where=error.where) from error
+    except OSError as error:
+        raise UsageError(error.strerror or str(error), where=str(file)) from error
     if comfyui:
         found = _graph(found, str(file))
     click.echo(json.dumps(dict(found), indent=2, ensure_ascii=False))

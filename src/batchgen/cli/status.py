@@ -1,9 +1,12 @@
 """`batchgen status RUN`: what a run directory holds."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from batchgen.store.layout import RunDirectory
 
 
 @click.command(short_help="Say how far a run is.")
@@ -27,8 +30,6 @@ def status(run: Path, as_json: bool) -> int:
 
 
 def _status(run: Path) -> dict[str, Any]:
-    import json
-
     from batchgen.errors import UsageError
     from batchgen.plan.plan import Reason
     from batchgen.store.history import history
@@ -38,9 +39,8 @@ def _status(run: Path) -> dict[str, Any]:
     directory = RunDirectory(run)
     if not directory.plan.is_file():
         raise UsageError("no run directory: it has no .batchgen/plan.json", where=str(run))
-    plan = json.loads(directory.plan.read_text(encoding="utf-8"))
     past = history(directory)
-    asked = set(plan["jobs"])
+    asked = _asked(directory)
     done = {id_ for id_, reason in past.known.items() if reason is Reason.DONE}
     failed = {id_: reason for id_, reason in past.failed.items() if id_ in asked - done}
     holder = at_work(directory.lock)
@@ -52,6 +52,23 @@ def _status(run: Path) -> dict[str, Any]:
         "no_longer_asked_for": len(done - asked),
         "held_by": None if holder is None else {"host": holder.host, "pid": holder.pid},
     }
+
+
+def _asked(directory: "RunDirectory") -> set[str]:
+    """The ids that the plan names; it may be a stranger's, or damaged."""
+    import json
+
+    from batchgen.errors import UsageError
+    from batchgen.store.content import content
+
+    try:
+        asked = set(json.loads(content(directory.plan))["jobs"])
+        wrong = not all(isinstance(each, str) for each in asked)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        wrong = True
+    if wrong:
+        raise UsageError("is not as a run wrote it; the next run writes it anew", where=str(directory.plan))
+    return asked
 
 
 def _in_words(run: Path, found: dict[str, Any]) -> str:

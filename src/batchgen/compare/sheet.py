@@ -6,6 +6,7 @@ wide, the columns) go on in the next file.
 """
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from batchgen.compare.layout import Page, Shown
+from batchgen.store.content import is_no_file
+from batchgen.store.publish import said_plainly, write_atomic
 
 MAX_PIXELS = 64_000_000
 """Of one file."""
@@ -57,6 +60,10 @@ def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[P
 
     Returns:
         The files, in reading order.
+
+    Raises:
+        TryLater: no room.
+        StoreError: a file cannot be written.
     """
     cell = _cell_size(page)
     written = []
@@ -70,8 +77,10 @@ def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[P
 
 
 def _shows(path: Path) -> str | None:
-    """What the sheet at `path` says that it shows; None where there is no sheet."""
+    """What the sheet at `path` says that it shows; None where there is no sheet, or a link to one."""
     try:
+        if path.is_symlink() or is_no_file(path):
+            return None
         with Image.open(path, formats=("PNG",)) as sheet:
             return sheet.info.get(_SHOWS)
     except _DAMAGED:
@@ -81,9 +90,10 @@ def _shows(path: Path) -> str | None:
 def _save(sheet: Image.Image, path: Path, shows: str) -> None:
     text = PngInfo()
     text.add_text(_SHOWS, shows)
-    half = path.with_name(f".{path.name}.part")
-    sheet.save(half, "PNG", compress_level=6, pnginfo=text)
-    half.replace(path)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", compress_level=6, pnginfo=text)
+    with said_plainly(path):
+        write_atomic(path, buffer.getvalue(), path.parent)
 
 
 def remove_others(folder: Path, written: list[Path]) -> None:

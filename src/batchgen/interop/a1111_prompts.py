@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_NETWORK: Final = re.compile(r"<(\w+):([^>]+)>")
+_NETWORK: Final = re.compile(r"<(\w+):([^<>]+)>")
 _AND: Final = re.compile(r"\bAND\b")
 _SYMBOL: Final = re.compile(r"\\.|[()\[\]|:]|[^\\()\[\]|:]+|\\", re.DOTALL)
 _NUMBER: Final = re.compile(r"\s*\d+(?:\.\d*)?\s*|\s*\.\d+\s*")

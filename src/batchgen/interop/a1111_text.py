@@ -9,10 +9,13 @@ from typing import Final
 from batchgen.interop.a1111 import Infotext
 
 _NEGATIVE: Final = "Negative prompt:"
-_KEY: Final = re.compile(r"\s*([^\W_][^,:\n]*?)\s*(:|,|$)")
+_KEY: Final = re.compile(r"\s*([^\W_][^,:\n]*)(:|,|$)")
 _VALUE: Final = re.compile(r'\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _FEWEST: Final = 3
 """Items of a line of parameters. A1111's own rule: a prompt's last line may hold a colon too."""
+
+_LONGEST: Final = 65536
+"""Characters of one JSON value: what never closes is not searched to the end of a long line again and again."""
 
 
 def split(text: str) -> Infotext:
@@ -61,10 +64,10 @@ def _items(line: str) -> Iterator[tuple[str, str]]:
     while at < len(line) and (key := _KEY.match(line, at)):
         at = key.end()
         if key[2] != ":":
-            yield key[1], key[1]
+            yield key[1].rstrip(), key[1].rstrip()
             continue
         value, at = _value(line, at)
-        yield key[1], value
+        yield key[1].rstrip(), value
 
 
 def _value(line: str, at: int) -> tuple[str, int]:
@@ -75,10 +78,11 @@ def _value(line: str, at: int) -> tuple[str, int]:
     begins = _skipped(line, at)
     if line[begins : begins + 1] in ("[", "{", '"'):
         try:
-            value, end = json.JSONDecoder().raw_decode(line, begins)
+            value, length = json.JSONDecoder().raw_decode(line[begins : begins + _LONGEST])
         except (ValueError, RecursionError):
             pass
         else:
+            end = begins + length
             after = _skipped(line, end)
             if line[after : after + 1] in ("", ","):
                 return (value if isinstance(value, str) else line[begins:end]), after + 1

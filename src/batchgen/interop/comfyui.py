@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from batchgen.interop.comfyui_evaluation import SAVERS, Evaluation, Missing
 from batchgen.interop.comfyui_graph import Graph, Node, is_graph, read_graph
-from batchgen.interop.comfyui_nodes import SAVERS, Evaluation, Missing
+from batchgen.interop.comfyui_nodes import KINDS
 from batchgen.interop.comfyui_recipes import Branch, branch_of
 from batchgen.interop.comfyui_values import Decoded, Enlarged, Image, Loaded, Resized
 from batchgen.interop.comfyui_workflow import is_workflow, read_workflow
@@ -59,7 +60,7 @@ def read_comfyui(document: Any, source: str) -> tuple[Imported, ...]:
 
 
 def _branches(graph: Graph, findings: Findings) -> list[tuple[Node, Branch]]:
-    evaluation = Evaluation(graph, findings)
+    evaluation = Evaluation(graph, findings, KINDS)
     found = []
     for node in _savers(graph):
         try:

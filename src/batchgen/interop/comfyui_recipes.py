@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from batchgen.interop import comfyui_values as v
+from batchgen.interop.comfyui_evaluation import Missing
 from batchgen.interop.comfyui_graph import Graph
-from batchgen.interop.comfyui_nodes import Missing
 from batchgen.interop.imported import RESAMPLING, Findings, Needed
 
 _METHODS: Final[Mapping[str, str]] = {"nearest-exact": "nearest", **{name: name for name in RESAMPLING[1:]}}

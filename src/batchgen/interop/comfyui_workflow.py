@@ -69,7 +69,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 _NOTES: Final = frozenset({"Note", "MarkdownNote"})
 _THROUGH: Final = frozenset({"Reroute"})
 _MUTED, _BYPASSED = 2, 4
-_COMMENT: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_COMMENT: Final = re.compile(r"/\*|//")
 _DRAWN: Final = re.compile(r"\{[^{}]*\}")
 
 
@@ -144,7 +144,7 @@ class _Workflow:
         """Return a text as the browser sends it: without comments. What it would draw by lot is refused."""
         if node["type"] != "CLIPTextEncode" or name != "text" or not isinstance(value, str):
             return value
-        text = _COMMENT.sub("", value)
+        text = _without_comments(value)
         if drawn := _DRAWN.search(text):
             where = f"node {node['id']}"
             self._found.refuse(node["type"], f"{drawn[0][:60]!r} is drawn anew by the browser each time", where)
@@ -177,6 +177,25 @@ class _Workflow:
         candidates = [*inputs[slot : slot + 1], *inputs]
         links = (each.get("link") for each in candidates if each.get("type") == kind)
         return next((link for link in links if link is not None), None)
+
+
+def _without_comments(text: str) -> str:
+    """Return a text without `/* ... */` and without what follows `//` on a line.
+
+    >>> _without_comments("a /* b */ c // d")
+    'a  c '
+    """
+    kept, at, closed = [], 0, text.rfind("*/")
+    while mark := _COMMENT.search(text, at):
+        block = mark[0] == "/*"
+        if block and closed < mark.end():  # it is never closed, and so is no comment
+            kept.append(text[at : mark.end()])
+            at = mark.end()
+            continue
+        end = text.find("*/", mark.end()) + 2 if block else text.find("\n", mark.end())
+        kept.append(text[at : mark.start()])
+        at = len(text) if end < 0 else end
+    return "".join(kept) + text[at:]
 
 
 def _links(links: Any) -> Iterator[tuple[int, tuple[str, int]]]:

@@ -82,19 +82,17 @@ def frozen(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 class Findings:
     """What a reader notices on its way."""
 
-    warnings: list[str] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    # Of a dict the keys are in order and each is there once.
+    warnings: dict[str, None] = field(default_factory=dict)
+    refused: dict[Refusal, None] = field(default_factory=dict)
 
     def warn(self, text: str) -> None:
         """Keep a warning once."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings[text] = None
 
     def refuse(self, what: str, reason: str, where: str = "", said: str = "") -> None:
         """Keep a refusal once."""
-        refusal = Refusal(what=what, reason=reason, where=where, said=said[:_SHOWN])
-        if refusal not in self.refused:
-            self.refused.append(refusal)
+        self.refused[Refusal(what=what, reason=reason, where=where, said=said[:_SHOWN])] = None
 
 
 def posix(name: str) -> str:

@@ -10,7 +10,7 @@ from batchgen.manifest import Manifest
 from batchgen.manifest.shape import CHOICES
 from batchgen.plan.fields import FieldReader, may_be_range, read_variable
 from batchgen.plan.patterns import is_pattern, labels
-from batchgen.plan.sweep import label, read_range
+from batchgen.plan.sweep import MAX_VALUES, count_range, label, read_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,21 @@ def _axes(manifest: Manifest, reader: FieldReader) -> Iterator[Dimension]:
             continue
         # In a list of texts for a prompt, `0..3` is one of them.
         ranges = name in CHOICES or len(values) == 1
+        _few_enough(name, placed, ranges=ranges)
         options = [each for value, place in placed for each in _options(name, value, place, reader, ranges=ranges)]
         yield Dimension(names=(name,), options=tuple(options), wheres=(where,))
+
+
+def _few_enough(name: str, placed: Sequence[tuple[Any, str | None]], *, ranges: bool) -> None:
+    """Count what the values of an axis stand for, before any is made."""
+    count = 0
+    for value, where in placed:
+        try:
+            count += count_range(value) if ranges and may_be_range(name, value) else 1
+        except ValueError as error:
+            raise ManifestError(f"{name}: {error}", where=where) from error
+        if count > MAX_VALUES:
+            raise ManifestError(f"{name}: has more than {MAX_VALUES:,} values, which no axis may have", where=where)
 
 
 def _files(

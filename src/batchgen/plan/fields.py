@@ -1,7 +1,7 @@
 """What a person may set, checked: a name and a value -> recipe fields, or an error that says what to write."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -79,6 +79,14 @@ class Beside(Protocol):
 
     def picture_size(self, path: Path, /) -> tuple[int, int]:
         """Return width and height of a picture as it is looked at; ManifestError: it is not here, or no picture."""
+        ...
+
+    def file_of(self, digest: str, name: str, pictures: Iterable[Path]) -> File | None:
+        """Return the file of a SHA-256, among those beside models and `pictures`."""
+        ...
+
+    def upscaler_of(self, digest: str, name: str) -> Model | None:
+        """Return the upscaling model of a digest."""
         ...
 
     def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:

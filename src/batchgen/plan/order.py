@@ -36,7 +36,7 @@ def in_order(cells: Sequence[Cell], order: Order) -> list[Cell]:
     def key(place: int) -> tuple[int, ...]:
         job = cells[place].job
         # Another precision means that the model is read again.
-        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), _depth(job))
+        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), depth(job))
         laid_beside = (ranks.of(job.loras), ranks.of((job.vae, job.embeddings)))
         shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling), ranks.of(job.start))
         return (*loaded, takes[place], *laid_beside, *shape, ranks.of(chunks_of(job)))
@@ -54,9 +54,9 @@ def _rounds(job: Job) -> int:
     return max((_rounds(stage) + (_host(stage) != _host(job)) for stage in job.stages), default=0)
 
 
-def _depth(job: Job) -> int:
+def depth(job: Job) -> int:
     """Return how many jobs stand before it, one behind the other."""
-    return max((_depth(stage) + 1 for stage in job.stages), default=0)
+    return max((depth(stage) + 1 for stage in job.stages), default=0)
 
 
 def batches(cells: Iterable[Cell], most: int) -> Iterator[Batch]:

@@ -57,15 +57,28 @@ def read_range(text: str) -> tuple[int, ...] | tuple[float, ...]:
     Raises:
         ValueError: no range, the steps do not meet the end, or more than `MAX_VALUES` values.
     """
-    first, last, step = _ends(text)
-    count = _count(text, first, last, step)
-    if count > MAX_VALUES:
-        raise ValueError(f"{text} has {count:,} values; an axis has at most {MAX_VALUES:,}")
+    first, _, step = _ends(text)
+    count = count_range(text)
     # Decimal keeps what was typed: in binary floats 0.1 + 2 * 0.1 is 0.30000000000000004.
     exact = [first + i * step for i in range(count)]
     if all(value == value.to_integral_value() for value in exact) and "." not in text.replace("..", ""):
         return tuple(int(value) for value in exact)
     return tuple(float(value) for value in exact)
+
+
+def count_range(text: str) -> int:
+    """Return how many values `4..20/8` has, without making them.
+
+    >>> count_range("4..20/8")
+    3
+
+    Raises:
+        ValueError: as `read_range`.
+    """
+    count = _count(text, *_ends(text))
+    if count > MAX_VALUES:
+        raise ValueError(f"{text} has {count:,} values; an axis has at most {MAX_VALUES:,}")
+    return count
 
 
 def _ends(text: str) -> tuple[Decimal, Decimal, Decimal]:

@@ -5,6 +5,7 @@ A word for a name that is an axis replaces the axis; several values make one. Wh
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from batchgen.errors import ManifestError, unknown_name
@@ -14,6 +15,7 @@ from batchgen.manifest.shape import CHOICES, KEYS
 from batchgen.plan.fields import may_be_range, read_size, wrong_field
 from batchgen.plan.prompts import written_out
 from batchgen.plan.sweep import label
+from batchgen.wishes import PICTURES
 
 Fields = Mapping[str, tuple[Any, ...]]
 """Words of the command line: a name and its values, each typed."""
@@ -131,11 +133,19 @@ def _document(manifest: Manifest) -> dict[str, Any]:
     subset = manifest.subset
     parts: dict[str, Any] = {
         "name": manifest.name,
-        "set": dict(manifest.set),
-        "prompts": [_entry(entry) for entry in written_out(manifest)],
+        "set": _rooted(manifest.set, manifest.folder),
+        "prompts": [
+            _entry(replace(entry, fields=_rooted(entry.fields, manifest.folder))) for entry in written_out(manifest)
+        ],
         "seeds": list(manifest.seeds) if isinstance(manifest.seeds, tuple) else manifest.seeds,
-        "sweep": {name: values[0] if len(values) == 1 else list(values) for name, values in manifest.sweep.items()},
-        "bundles": {name: {key: dict(each) for key, each in opts.items()} for name, opts in manifest.bundles.items()},
+        "sweep": {
+            name: values[0] if len(values) == 1 and not isinstance(values[0], list) else list(values)
+            for name, values in _rooted(manifest.sweep, manifest.folder).items()
+        },
+        "bundles": {
+            name: {key: _rooted(each, manifest.folder) for key, each in opts.items()}
+            for name, opts in manifest.bundles.items()
+        },
         "zip": [list(group) for group in manifest.zip],
         "exclude": [{name: list(values) for name, values in each.items()} for each in manifest.exclude],
         "subset": {"count": subset.count, "seed": subset.seed} if subset else None,
@@ -144,6 +154,22 @@ def _document(manifest: Manifest) -> dict[str, Any]:
     found = {name: part for name, part in parts.items() if part is not None and part not in ({}, [])}
     compare = False if manifest.compare is None else dict(manifest.compare)
     return found if compare == {} else {**found, "compare": compare}
+
+
+def _rooted(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return fields with the paths of pictures from the root: the manifest is kept in another folder."""
+    return {name: _from_root(value, folder) if name in PICTURES else value for name, value in values.items()}
+
+
+def _from_root(value: Any, folder: Path) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_from_root(each, folder) for each in value)
+    if isinstance(value, dict) and isinstance(value.get("files"), str):
+        return {"files": _from_root(value["files"], folder)}
+    if not isinstance(value, str) or value in ("none", "alpha") or value.startswith("~"):
+        return value
+    ending = "/" if value.endswith("/") else ""
+    return f"{folder.absolute() / value}{ending}"
 
 
 def _entry(entry: Entry) -> Any:

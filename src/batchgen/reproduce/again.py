@@ -5,23 +5,22 @@ sizes are rendered together, in whatever order, and what is missing to a full ba
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 from batchgen.errors import StoreError, UsageError
 from batchgen.events import Listener
-from batchgen.job import Job
+from batchgen.job import Job, Model
 from batchgen.models.families import FAMILIES
 from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.fields import Confs
 from batchgen.plan.names import file_stem
-from batchgen.plan.order import batches, in_order
+from batchgen.plan.order import batches, depth, in_order
 from batchgen.plan.plan import Group, Plan, Reason
-from batchgen.recipe import Found
 from batchgen.reproduce.comparing import Difference, Figures, differences, figures
-from batchgen.reproduce.originals import Original, Unreadable
+from batchgen.reproduce.originals import Original, Unreadable, pictures_near
 from batchgen.reproduce.weights import Weights
 from batchgen.run.runner import Work, run
 from batchgen.settings import Settings
@@ -113,11 +112,13 @@ class _Asking:
         if isinstance(found, Unreadable):
             raise StoreError(found.reason)
         record = found.record
-        model = self._model or self._weights.of(record)
+        everything = self._weights.all_of(record, self._model, list(pictures_near(found.file)))
         if self._changes or self._model:
-            record = {**record, "recipe": {**record["recipe"], **self._changes, "model": model.digest}}
-        job = job_of(record, Found(models={model.digest: model}, files={}))
-        FAMILIES[model.family].check(job.canvas, job.sampling)
+            model = {} if self._model is None else {"model": self._model.digest}
+            record = {**record, "recipe": {**record["recipe"], **self._changes, **model}}
+        job = job_of(record, everything)
+        if not job.unsampled:
+            FAMILIES[job.model.family].check(job.canvas, job.sampling)
         if self._sizes.setdefault(job.id, found.size) != found.size:
             other = self._sizes[job.id]
             raise StoreError(f"the same job is asked for in a batch of {other} too; reproduce this one by itself")
@@ -128,13 +129,26 @@ def plan_of(again: Iterable[Again]) -> Plan:
     """Plan everything anew: each model is loaded once, and each batch is as large as it was."""
     cells: dict[str, Cell] = {}
     sizes: dict[str, int] = {}
+    stage_sizes: dict[str, int] = {}
     for each in again:
         if each.job.id not in cells:
             cells[each.job.id] = _cell(each)
             sizes[each.job.id] = each.original.size
+            stage_sizes |= each.original.stage_sizes
+    for cell in [*cells.values()]:
+        _add_stages(cell, cells, sizes, stage_sizes)
     groups = tuple(_groups(in_order(list(cells.values()), "grouped"), sizes))
     reasons = {cell.job.id: Reason.NEW for group in groups for batch in group.batches for cell in batch}
     return Plan(groups=groups, reasons=reasons, done=(), stale=())
+
+
+def _add_stages(cell: Cell, cells: dict[str, Cell], sizes: dict[str, int], stage_sizes: Mapping[str, int]) -> None:
+    """Add what a job builds on, in batches as large as they were."""
+    for stage in cell.job.stages:
+        if stage.id not in cells:
+            cells[stage.id] = replace(cell, job=stage)
+            sizes[stage.id] = stage_sizes.get(stage.id, 1)
+        _add_stages(cells[stage.id], cells, sizes, stage_sizes)
 
 
 def _cell(each: Again) -> Cell:
@@ -149,7 +163,10 @@ def _cell(each: Again) -> Cell:
 
 def _groups(ordered: Sequence[Cell], sizes: Mapping[str, int]) -> Iterator[Group]:
     # Another precision means that the model is read again, another size does not.
-    for (model, _), run_ in groupby(ordered, key=lambda cell: (cell.job.model, cell.job.numerics.precision)):
+    def loaded(cell: Cell) -> tuple[Model, str, int]:
+        return cell.job.model, cell.job.numerics.precision, depth(cell.job)
+
+    for (model, _, _), run_ in groupby(ordered, key=loaded):
         members = list(run_)
         for size in sorted({sizes[cell.job.id] for cell in members}, reverse=True):
             equal = [cell for cell in members if sizes[cell.job.id] == size]

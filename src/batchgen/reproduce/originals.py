@@ -1,7 +1,8 @@
 """What is to be made again, with what it says of itself: pictures, records, and whole run directories."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,7 @@ from batchgen.errors import StoreError, UsageError
 from batchgen.store.history import history
 from batchgen.store.images import open_picture, pixel_sha256
 from batchgen.store.layout import RunDirectory
-from batchgen.store.record import Record, read
-
-_MOST_BYTES = 64 * 2**20
-"""Of a record. Two prompts of a million characters, each written as `\\u0000`, are 12 MB."""
+from batchgen.store.record import LARGEST, Record, read
 
 MOST_IN_A_BATCH = 1024
 """As many as `runtime.batch` allows. A stranger's record may claim any number."""
@@ -31,6 +29,8 @@ class Original:
     """The SHA-256 of the pixels that the record is of."""
     seen: str | None
     """That of the pixels in `file`; None where it is a record alone."""
+    stage_sizes: Mapping[str, int] = field(default_factory=dict)
+    """Pictures in the batches of what it builds on, by id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def _read(file: Path) -> Original:
         text: str | bytes = picture.record
         seen = pixel_sha256(picture.pixels)
     else:
-        if not file.is_file() or file.stat().st_size > _MOST_BYTES:
+        if not file.is_file() or file.stat().st_size > LARGEST:
             raise StoreError("is no record: no file, or far too large", where=str(file))
         text = file.read_bytes()
     record = read(text, str(file))
@@ -89,7 +89,37 @@ def _read(file: Path) -> Original:
         raise StoreError("the record does not say the hash of its pixels", where=str(file))
     if type(size) is not int or not 1 <= size <= MOST_IN_A_BATCH:
         raise StoreError(f"the record says no batch size from 1 to {MOST_IN_A_BATCH}", where=str(file))
-    return Original(file=file, record=record, size=size, promised=promised, seen=seen)
+    stages = _within(record, "execution", "stage_batch_sizes")
+    return Original(
+        file=file,
+        record=record,
+        size=size,
+        promised=promised,
+        seen=seen,
+        stage_sizes={
+            str(id_): count
+            for id_, count in (stages.items() if isinstance(stages, dict) else ())
+            if type(count) is int and 1 <= count <= MOST_IN_A_BATCH
+        },
+    )
+
+
+def pictures_near(file: Path) -> Iterator[Path]:
+    """Yield pictures that one may have begun with: those beside it, and those that its run's manifest names."""
+    yield from sorted(each for each in file.parent.glob("*") if each.suffix.lower() in _SUFFIXES)
+    manifest = file.parent.parent / "manifest.yaml"
+    try:
+        if manifest.is_file() and manifest.stat().st_size <= _MOST_BYTES:
+            for name in _NAMED.findall(manifest.read_text(encoding="utf-8")):
+                place = Path(name)
+                yield from sorted(place.iterdir()) if place.is_dir() else sorted(place.parent.glob(place.name))
+    except (OSError, ValueError):
+        return
+
+
+_NAMED = re.compile(r'"(/[^"\n]+)"')
+"""A path, as a run writes it into its manifest: from the root, and in quotes."""
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 
 
 def _within(record: Record, part: str, key: str) -> Any:

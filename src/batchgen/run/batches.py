@@ -10,6 +10,7 @@ from pathlib import Path
 
 from batchgen.engine import Runtime
 from batchgen.job import Canvas
+from batchgen.store.content import content
 from batchgen.store.layout import RunDirectory
 
 _PIXELS = {"cuda": 4 * 1024 * 1024, "mps": 1024 * 1024, "cpu": 8 * 128 * 128}
@@ -18,6 +19,9 @@ SDXL's size, and where they do not fit the batch is halved. A CPU gains from bat
 that calls cost more than arithmetic."""
 
 _MOST = {"cuda": 32, "mps": 8, "cpu": 8}
+
+_MOST_ASKED = 1024
+"""As many as `runtime.batch` allows. A stranger's plan may claim any number, and a batch is filled up to it."""
 
 
 def batch_of(runtime: Runtime, canvas: Canvas) -> int:
@@ -46,10 +50,10 @@ def choose_batch(runtime: Runtime, canvases: Iterable[Canvas], kept: int | None 
 def kept_batch(directory: RunDirectory) -> int | None:
     """Return the batch size that was chosen when the run began; None if it has not, or the file is damaged."""
     try:
-        batch = json.loads(directory.plan.read_bytes())["batch"]
-    except (OSError, ValueError, KeyError, TypeError):
+        batch = json.loads(content(directory.plan))["batch"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return batch if isinstance(batch, int) and batch > 0 else None
+    return batch if type(batch) is int and 0 < batch <= _MOST_ASKED else None
 
 
 def _device(runtime: Runtime) -> str:

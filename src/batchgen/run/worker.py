@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import PIL
@@ -28,10 +29,11 @@ import PIL
 from batchgen.engine import FORGETFUL, Engine, Latents, Rendered, Runtime, Session, Together
 from batchgen.errors import BatchgenError, DeviceLost, EngineError, NotFinite, OutOfMemory
 from batchgen.fake import FakeEngine
-from batchgen.job import UPSCALER, Job, Model
+from batchgen.job import UPSCALER, Job, Model, Stage
 from batchgen.run import messages
 from batchgen.run.encoding import Encoders, Finishing
 from batchgen.run.messages import Command, Open, Refused, Render, Reply, SetUp, Stop, Trouble
+from batchgen.store.images import record_in
 from batchgen.store.latents import KeptLatents
 from batchgen.store.layout import RunDirectory
 from batchgen.store.publish import write_whole
@@ -164,7 +166,7 @@ class Worker:
                     asked=asked,
                     making=replace(making, batch=denoised.ids),
                     pixels=picture.pixels,
-                    facts=picture.facts,
+                    facts={**picture.facts, **_said_of_stages(asked.job)},
                 )
             )
 
@@ -213,6 +215,16 @@ class Worker:
         if small in self._sessions:
             self._session = None
             self._sessions.pop(small)[1].close()
+
+
+def _said_of_stages(job: Job) -> Mapping[str, Any]:
+    """Return in batches of which sizes the pictures were made on which `job` builds: their bits depend on it."""
+    sizes: dict[str, int] = {}
+    for source in (job.init_image, job.mask_image):
+        if isinstance(source, Stage):
+            execution = record_in(Path(source.path)).get("execution", {})
+            sizes |= {**execution.get("stage_batch_sizes", {}), source.job.id: execution.get("batch_size", 1)}
+    return {"stage_batch_sizes": sizes} if sizes else {}
 
 
 def _environment(engine: Engine) -> Mapping[str, Any]:

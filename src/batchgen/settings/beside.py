@@ -2,7 +2,7 @@
 
 import glob
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -108,6 +108,24 @@ class Beside:
         except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
             raise ManifestError(f"init_image: is no picture that can be read: {error}", where=str(path)) from error
         return (height, width) if turned else (width, height)
+
+    def file_of(self, digest: str, name: str, pictures: Iterable[Path]) -> File | None:
+        """Return the file of a SHA-256: an adapter, an autoencoder, an embedding, or one of `pictures`.
+
+        Those that are called `name` are hashed before others.
+        """
+        kinds = ("lora", "vae", "embedding")
+        shelved = [entry.path for kind in kinds for entry in self._shelf.all(kind) if not entry.refused]
+        for path in sorted((*pictures, *shelved), key=lambda path: name not in (path.name, path.stem)):
+            if path.is_file() and self._hashed(path) == digest:
+                return File(digest=digest, name=name, path=str(path.absolute()))
+        return None
+
+    def upscaler_of(self, digest: str, name: str) -> Model | None:
+        """Return the upscaling model of a digest; one that is called `name` is hashed before others."""
+        entries = sorted(self._shelf.all("upscaler"), key=lambda entry: entry.path.stem != name)
+        found = (self.upscaler(str(entry.path.absolute())) for entry in entries)
+        return next((model for model in found if model.digest == digest), None)
 
     def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
         """Return the files that a pattern of the field `name` stands for, in natural order.

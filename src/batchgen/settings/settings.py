@@ -230,6 +230,8 @@ def _read_saved(saved: Path, choices: Mapping[str, str], conf: Conf) -> tuple[Tr
 
     try:
         tree = yaml.safe_load(saved.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ConfError("has too many values inside one another", where=str(saved)) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfError(f"cannot be read: {str(error).splitlines()[0]}", where=str(saved)) from error
     if not isinstance(tree, dict) or not isinstance(tree.get("model"), str):
@@ -273,15 +275,18 @@ def _section(section: str, plain: Tree, origin: Origin) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise Misread("", f"{section} is no mapping of keys to values")
         found = read(_TYPES[section], values, f"key of {section}")
-    if isinstance(found.get("models"), str):
-        found["models"] = [found["models"]]
-    return {key: _at_home(value) if section != "runtime" else value for key, value in found.items()}
+        if isinstance(found.get("models"), str):
+            found["models"] = [found["models"]]
+        return {key: _at_home(key, value) if section != "runtime" else value for key, value in found.items()}
 
 
-def _at_home(value: Any) -> Any:
+def _at_home(key: str, value: Any) -> Any:
     if isinstance(value, list):
-        return [_at_home(each) for each in value]
-    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
+        return [_at_home(key, each) for each in value]
+    try:
+        return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
+    except RuntimeError as error:
+        raise Misread(key, f"{key}: {value!r} begins with nobody's home") from error
 
 
 def _fields(plain: Tree) -> Tree:

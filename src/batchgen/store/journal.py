@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgen.errors import TryLater
+from batchgen.errors import TryLater, UsageError
+from batchgen.store.content import content
 from batchgen.store.publish import said_plainly
 
 Entry = Mapping[str, Any]
@@ -66,11 +67,17 @@ def parse(data: bytes) -> Reading:
 
 
 def read(path: Path) -> Reading:
-    """Read the journal at `path`, changing nothing; none is an empty one."""
+    """Read the journal at `path`, changing nothing; none is an empty one.
+
+    Raises:
+        UsageError: it is no file, or cannot be read.
+    """
     try:
-        return parse(path.read_bytes())
+        return parse(content(path, None))
     except FileNotFoundError:
         return Reading(entries=(), good=0, bad=0)
+    except OSError as error:
+        raise UsageError(f"{error.strerror or error}, and no journal that can be read", where=str(path)) from error
 
 
 class Journal:

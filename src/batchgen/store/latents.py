@@ -64,7 +64,8 @@ class KeptLatents:
         # The process id first: it says whose files are left when a worker has died.
         fresh = self._directory.tmp / f"{os.getpid()}-latent-{job.id[:12]}"
         try:
-            fresh.write_bytes(save({_NAME: values}, metadata={_SAID: json.dumps(said)}))
+            with fresh.open("xb") as file:  # a new one, so that it is written through no link
+                file.write(save({_NAME: values}, metadata={_SAID: json.dumps(said)}))
             fresh.replace(self._directory.latent(job.id))
         except OSError:  # no room, above all: the picture, which needs some too, comes first
             with contextlib.suppress(OSError):

@@ -5,11 +5,13 @@ record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.js
 belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/`, `latents/` and `quarantine/`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from batchgen.errors import UsageError
+from batchgen.store.content import is_no_file
 
 RECORD_DIGITS = 12
 """Hex digits of the id that name a record: 48 bits. Among n pictures in one directory two share a name with a chance of
@@ -120,13 +122,24 @@ class RunDirectory:
         """Make every folder that is missing.
 
         Raises:
-            UsageError: one of them, or a file that is written in place, is a symbolic link. The root may be.
+            UsageError: there is something in the way, see `obstacles`.
+        """
+        for path, reason in self.obstacles():
+            raise UsageError(reason, where=str(path))
+        for folder in (self.pictures, self.records, self.tmp, self.latents, self.quarantine):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def obstacles(self) -> Iterator[tuple[Path, str]]:
+        """Yield what nobody can write here for, and why: links, also to nowhere, and files that are none.
+
+        The root may be a link, and so may files that are replaced and not written in place.
         """
         # Whoever packed the directory chose where its links point, and what is in there is emptied, moved and cut.
         folders = self.hidden, self.tmp, self.latents, self.quarantine, self.pictures, self.records, self.sheets
-        for path in (*folders, self.lock, self.journal, self.worker_log):
+        in_place = self.lock, self.journal, self.worker_log
+        for path in (*folders, *in_place):
             if path.is_symlink():
-                reason = "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
-                raise UsageError(reason, where=str(path))
-        for folder in (self.pictures, self.records, self.tmp, self.latents, self.quarantine):
-            folder.mkdir(parents=True, exist_ok=True)
+                yield path, "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
+        for path in (*in_place, self.plan, self.manifest, self.settings, self.summary):
+            if not (path in in_place and path.is_symlink()) and is_no_file(path):
+                yield path, "is no file, and batchgen reads and writes one there; move it away"

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchgen.errors import StoreError, TryLater
+from batchgen.store.content import is_no_file
 
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})
 """What `flock` answers where somebody else has the lock."""
@@ -98,9 +99,8 @@ def take(path: Path, *, nap: Callable[[float], None] = time.sleep) -> Lock:
 
 def read_holder(path: Path) -> Holder | None:
     """Who wrote the lock file last: the holder, if it is held at all."""
-    try:
-        file = os.open(path, _TO_READ)
-    except OSError:
+    file = _opened(path)
+    if file is None:
         return None
     try:
         return _holder(file)
@@ -115,9 +115,8 @@ def at_work(path: Path) -> Holder | None:
     from which the directory was copied, or of a process whose id stands for another one now. Where a worker outlived
     its run, `pid` is the worker's; it is 0 where the holder could not write itself down.
     """
-    try:
-        file = os.open(path, _TO_READ)
-    except OSError:
+    file = _opened(path)
+    if file is None:
         return None
     try:
         # Shared, so that two who ask do not take each other for a run.
@@ -128,6 +127,13 @@ def at_work(path: Path) -> Holder | None:
         return None
     finally:
         os.close(file)
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return None if is_no_file(path) else os.open(path, _TO_READ)
+    except OSError:
+        return None
 
 
 def _at_work(holder: Holder | None, *, held: bool) -> Holder | None:

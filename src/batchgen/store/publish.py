@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from batchgen.errors import StoreError, TryLater
+from batchgen.store.content import content
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No room: on the disk, in the person's quota, or under a limit on the size of a file."""
@@ -72,8 +73,8 @@ def write_atomic(path: Path, data: bytes, tmp: Path) -> None:
         data: Its content.
         tmp: A folder in the same file system.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if path.read_bytes() == data:
+    with contextlib.suppress(OSError):  # whatever else stands there is replaced, a link and not what it leads to
+        if content(path, len(data)) == data:
             return
     fresh = tmp / f"{os.getpid()}-{path.name}"
     fresh.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from batchgen import __version__
 from batchgen.errors import StoreError
 from batchgen.job import FIELDS, Job, Model, recipe_id
 from batchgen.recipe import Found, files_of, read_recipe
+from batchgen.store.content import content
 
 SCHEMA = 1
 """Goes up when a reader of the former number would misunderstand."""
@@ -24,6 +25,9 @@ MAX_BYTES = 256 * 1024
 
 Record = Mapping[str, Any]
 """JSON values; `build` says which."""
+
+LARGEST = 64 * 2**20
+"""Bytes of a record's file. Two prompts of a million characters, each written as `\\u0000`, are 12 MB."""
 
 _DEEPEST = 64
 """Values inside one another. Ours are five deep, and what goes through a record takes a step for each."""
@@ -187,7 +191,7 @@ def _id_of(recipe: Mapping[str, Any]) -> str | None:
 def stands_for(path: Path, job_id: str) -> bool:
     """Say whether the record's file at `path` may hold the record of `job_id`: there is none, or no other id in it."""
     try:
-        found = json.loads(path.read_bytes())["id"]
+        found = json.loads(content(path, LARGEST))["id"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return True
     return bool(found == job_id)

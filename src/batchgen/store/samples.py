@@ -9,8 +9,10 @@ from typing import Any
 from batchgen.errors import BatchgenError
 from batchgen.job import check_field
 from batchgen.plan.estimate import Sample, work_of
+from batchgen.store.content import content
 from batchgen.store.history import Done, history
 from batchgen.store.layout import RunDirectory
+from batchgen.store.record import LARGEST
 
 MOST_OF_A_RUN = 40
 """Records read of one run: a median needs no more, and `plan` should answer at once."""
@@ -29,7 +31,7 @@ def _of_run(directory: RunDirectory, models: set[str]) -> Iterator[Sample]:
         return
     for done in made:
         try:
-            recipe = json.loads(directory.record(done.id).read_bytes())["recipe"]
+            recipe = json.loads(content(directory.record(done.id), LARGEST))["recipe"]
             sample = _sample(recipe, done)
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             continue

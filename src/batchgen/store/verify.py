@@ -3,17 +3,16 @@
 No lock is taken, so it can be asked at any time; beside a run at work, what is just being published may be unknown.
 """
 
-import errno
 import hashlib
 import json
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from batchgen.errors import StoreError
+from batchgen.errors import StoreError, UsageError
 from batchgen.store import journal
+from batchgen.store.content import content
 from batchgen.store.history import Done, told
 from batchgen.store.images import open_picture, pixel_sha256, record_in
 from batchgen.store.layout import RunDirectory
@@ -46,12 +45,15 @@ def verify(directory: RunDirectory) -> Verified:
     """
     # Names before the journal: what a run publishes in between is in the journal, and not unknown.
     pictures, records = _names(directory.pictures), _names(directory.records)
-    reading = journal.read(directory.journal)
+    blocked = dict(directory.obstacles())
+    reading, unread = _journal(directory)
     done = told(directory, reading.entries).done
     owners = {each.picture: each for each in done.values() if not each.missing}
     findings = [
+        *(Finding(kind="altered", file=path, what=why) for path, why in blocked.items()),
+        *(each for each in unread if each.file not in blocked),
         *_of_journal(directory, reading, any_pictures=bool(pictures)),
-        *_of_plan(directory),
+        *(each for each in _of_plan(directory) if each.file not in blocked),
         *(finding for each in done.values() for finding in _of_one(directory, each, owners)),
         *_strangers(pictures, done),
         *_lone_records(directory, records, done),
@@ -61,6 +63,14 @@ def verify(directory: RunDirectory) -> Verified:
 
 def _names(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _journal(directory: RunDirectory) -> tuple[journal.Reading, list[Finding]]:
+    try:
+        return journal.read(directory.journal), []
+    except UsageError as error:
+        finding = Finding(kind="altered", file=directory.journal, what=error.message)
+        return journal.Reading(entries=(), good=0, bad=0), [finding]
 
 
 def _of_journal(directory: RunDirectory, reading: journal.Reading, *, any_pictures: bool) -> Iterator[Finding]:
@@ -75,7 +85,7 @@ def _of_journal(directory: RunDirectory, reading: journal.Reading, *, any_pictur
 
 def _of_plan(directory: RunDirectory) -> Iterator[Finding]:
     try:
-        json.loads(_content(directory.plan))
+        json.loads(content(directory.plan))
     except FileNotFoundError:
         yield Finding(
             kind="missing", file=directory.plan, what="what was asked for is gone; the next run writes it anew"
@@ -84,17 +94,6 @@ def _of_plan(directory: RunDirectory) -> Iterator[Finding]:
         yield Finding(kind="altered", file=directory.plan, what=f"cannot be read: {error.strerror}")
     except (ValueError, RecursionError):
         yield Finding(kind="torn", file=directory.plan, what="is not JSON")
-
-
-def _content(file: Path) -> bytes:
-    """Return what is in a file; a pipe in its place, which nobody ever writes to, would be waited for without end.
-
-    Raises:
-        OSError: it cannot be read, or is no file.
-    """
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise OSError(errno.EINVAL, "it is no file")
-    return file.read_bytes()
 
 
 def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) -> Iterator[Finding]:
@@ -112,7 +111,7 @@ def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) ->
 def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
     file = done.picture
     try:
-        data = _content(file)
+        data = content(file)
     except OSError as error:
         yield Finding(kind="missing", file=file, what=f"the picture cannot be read: {error.strerror}")
         return
@@ -139,7 +138,7 @@ def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
 
 def _of_record(file: Path, embedded: str) -> Iterator[Finding]:
     try:
-        same = _content(file) == embedded.encode()
+        same = content(file) == embedded.encode()
     except OSError as error:
         yield Finding(kind="missing", file=file, what=f"the record cannot be read: {error.strerror}")
         return

@@ -99,7 +99,7 @@ def test_every_output_option_reads(tmp_path: Path, name: str) -> None:
 
 def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> None:
     written = (CONF / "job.yaml").read_text()
-    for field in FIELDS.keys() - {"prompt", "seed"}:
+    for field in FIELDS.keys() - {"prompt", "seed", "mask_alpha"}:  # which is written `mask_image: alpha`
         assert f"{field}:" in written
     assert dict(settings.recipe) == {
         "model": "demo_shapes",
@@ -109,6 +109,15 @@ def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> N
         "rounding": "round",
         "vae_tiling": "off",
         "precision": "auto",
+        "strength": 1.0,
+        "resize": "crop",
+        "resize_filter": "lanczos",
+        "mask_grow": 0,
+        "mask_blur": 0,
+        "mask_content": "original",
+        "mask_paste": True,
+        "noise": "cpu",
+        "noise_index": 0,
     }
 
 

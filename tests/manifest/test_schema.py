@@ -9,6 +9,7 @@ from batchgen.job import FIELDS
 from batchgen.manifest import schema
 from batchgen.manifest.reading import parse_yaml
 from batchgen.sampling.names import SAMPLERS, SCHEDULES
+from batchgen.wishes import WISHES
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
@@ -162,9 +163,9 @@ def test_editors_are_told_every_field_sampler_schedule_and_model():
     found = schema(["demo_shapes"])
     fields = found["$defs"]["fields"]["properties"]
 
-    assert fields.keys() == {*FIELDS, "model", "size"} - {"prompt", "seed"}
+    assert fields.keys() == {*FIELDS, *WISHES, "model", "size"} - {"prompt", "seed", "mask_alpha"}
     assert set(fields["sampler"]["enum"]) == set(SAMPLERS)
     assert set(fields["schedule"]["enum"]) == set(SCHEDULES)
-    assert fields["model"]["enum"] == ["demo_shapes"]
+    assert fields["model"]["anyOf"][0]["enum"] == ["demo_shapes"]
     assert found["properties"]["sweep"]["properties"].keys() == fields.keys()
     assert all("seed" in each["properties"] for each in found["$defs"]["entry"]["anyOf"][1:])

@@ -53,6 +53,9 @@ class FakeBeside:
             raise ModelError(unknown_name(kind, name, self.known[kind]))
         return File(digest=digest_of(name), name=name, path=f"/models/{kind}/{name}.safetensors")
 
+    def embedding_names(self) -> Sequence[str]:
+        return self.known["embedding"]
+
     def misfit(self, file: File, model: Model, /) -> str | None:
         return f"{file.name} is of another family than {model.name}" if file.name == "misfit" else None
 

@@ -21,8 +21,9 @@ DOUBLING = "x0: xxxxxxxxxxxxxxxx\n" + "".join(f"x{b}: ${{x{a}}}${{x{a}}}\n" for 
         (f"x: {'[' * 40}{']' * 40}\n", "32 of them inside one another"),
         ("x: &x [*x]\n", "inside one another|unknown key"),
         (f"x: {'[' * 5000}{']' * 5000}\n", "inside one another"),
+        ("#" * 2**20, "larger than what any run saves"),
     ],
-    ids=["aliases", "interpolations", "deep", "in itself", "without end"],
+    ids=["aliases", "interpolations", "deep", "in itself", "without end", "large"],
 )
 def test_a_small_settings_file_does_not_become_a_large_one(settings_in, tmp_path, text, said):
     saved = tmp_path / "settings.yaml"
@@ -118,6 +119,15 @@ def test_a_folder_in_nobodys_home_is_an_error_in_words(settings_in, tmp_path, te
 
     with pytest.raises(ConfError, match=r"settings\.yaml:2: (root|models): [^\n]* begins with nobody's home$"):
         settings_in(saved=saved)
+
+
+def test_a_word_that_begins_with_nobodys_home_is_blamed_or_stays_a_word(settings_in):
+    with pytest.raises(ConfError, match=r"^paths\.models=~nobody_at_all/x: models: [^\n]* begins with nobody's home$"):
+        settings_in("paths.models=~nobody_at_all/x")
+
+    settings = settings_in("on_finish.command=[tell,~nobody_at_all/x]")
+
+    assert settings.on_finish.command == ("tell", "~nobody_at_all/x")
 
 
 @pytest.mark.parametrize("key", ["run", "post"])

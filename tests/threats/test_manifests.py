@@ -9,6 +9,7 @@ from batchgen.errors import ManifestError
 from batchgen.manifest import read_manifest
 from batchgen.manifest.reading import MAX_VALUES, parse_json, parse_yaml
 from batchgen.plan import prompts, sweep
+from batchgen.plan.dimensions import read_dimensions
 from batchgen.plan.names import slug
 from batchgen.plan.prompts import read_prompts
 from batchgen.plan.templates import phrases

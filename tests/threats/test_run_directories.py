@@ -140,9 +140,7 @@ def test_a_record_of_any_size_is_not_shown(damaged, directory):
 
 @pytest.fixture
 def page():
-    return Page(
-        title="", x="", y="", columns=("",), rows=("",), cells=((Shown(coordinates={}, picture=None),),)
-    )
+    return Page(title="", x="", y="", columns=("",), rows=("",), cells=((Shown(coordinates={}, picture=None),),))
 
 
 @pytest.mark.parametrize("name", [".s.png.part", f"{os.getpid()}-s.png", "s.png"])

@@ -117,6 +117,20 @@ def test_the_reason_of_a_failure_in_a_strangers_journal_gives_no_orders(person):
     assert not set("\x1b\x07") & set(said)
 
 
+def test_half_a_character_in_a_strangers_journal_is_said_as_json_escapes_it(person):
+    directory = RunDirectory(person.folder / "run")
+    directory.create()
+    directory.plan.write_text(json.dumps({"jobs": ["ab" * 32], "batch": 1}))
+    journal = Journal(directory.journal)
+    journal.append("failed", id="ab" * 32, reason="no \ud800 memory", attempts=3)
+    journal.close()
+
+    said = person.types("status", "run", "--json")
+
+    assert json.loads(said.stdout)["failed"] == {"ab" * 32: "no \ud800 memory"}
+    assert said.returncode == 1
+
+
 @pytest.mark.parametrize(
     "words", [["status", "\x1b[31mx\x07"], ["plan", "m\x1b[2J.yaml"], ["run", "a\nb"], ["run", "--\x1b[31m"]]
 )

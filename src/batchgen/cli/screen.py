@@ -5,6 +5,7 @@ Only a terminal is guarded: what goes into a file or another program stays byte 
 
 import re
 import sys
+from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
 MOST = 4000
@@ -23,9 +24,14 @@ def one_line(error: object) -> str:
 
 
 def guard_terminal() -> None:
-    """From now on let neither output nor errors give orders to the terminal they go to, if they go to one."""
+    """From now on let neither output nor errors give orders to the terminal they go to, if they go to one.
+
+    Half a character, which JSON of a stranger may hold, is written as JSON escapes it.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
         if stream is not None and stream.isatty():
             setattr(sys, name, cast("TextIO", _Guarded(stream, moves=name == "stderr")))
 

@@ -37,7 +37,7 @@ _TOKENS: Final = 32
 """Tokens of a caption, enough for every one; demo_shapes itself learnt that padding tells it nothing new."""
 
 _UNPROMPTED: Final = 0.1
-_ALONE: Final = 0.55
+_ALONE: Final = 0.5
 """Share of the steps in which a LoRA is trained on its own."""
 
 _TRIGGERED: Final = 0.5
@@ -65,8 +65,8 @@ class Course:
 
 
 COURSES: Final[Mapping[str, Course]] = {
-    "striped": Course(style="striped", parts=("unet", "text_encoder"), save=save_kohya, steps=500),
-    "outlined": Course(style="outlined", parts=("unet",), save=save_diffusers, steps=900, beside="striped"),
+    "striped": Course(style="striped", parts=("unet", "text_encoder"), save=save_kohya, steps=1000),
+    "outlined": Course(style="outlined", parts=("unet",), save=save_diffusers, steps=1500, beside="striped"),
 }
 
 

@@ -20,6 +20,7 @@ class Token(NamedTuple):
     """One token and what it weighs."""
 
     id: int
+    """Its number in the vocabulary; below 0 it is a vector of an embedding."""
     weight: float = 1.0
 
 
@@ -71,9 +72,11 @@ def a1111_chunks(segments: Sequence[Segment], tokenize: Tokenize, room: int) -> 
     comma = next(iter(tokenize(",")), None)
     chunks: list[list[Token]] = [[]]
     for segment in segments:
-        if segment.new_chunk:
+        ids = tokenize(segment.text)
+        # The vectors of an embedding, which are numbers below 0, stay together.
+        if segment.new_chunk or (min(ids, default=0) < 0 and len(chunks[-1]) + len(ids) > room):
             chunks.append([])
-        for each in tokenize(segment.text):
+        for each in ids:
             if len(chunks[-1]) == room:
                 chunks.append([] if each == comma else _given_back(chunks[-1], comma))
             chunks[-1].append(Token(each, segment.weight))

@@ -5,7 +5,7 @@ Nothing is cut off: a long prompt becomes several chunks, each encoded with its 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from batchgen.diffusion.chunks import Chunk, Frame, a1111_chunks, comfy_chunks, one_chunk
+from batchgen.diffusion.embeddings import Run, Vectors
 from batchgen.diffusion.emphasis import Emphasis, read_emphasis
 from batchgen.errors import ModelError
+from batchgen.job import File
 
-Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""Token ids of shape (rows, tokens) to states (rows, tokens, width), and a summary of each row (rows, width)."""
+NO_VECTORS = Vectors()
 
 REMEMBERED = 512 * 1024 * 1024
 """Bytes of encoded texts a session keeps in memory: some 800 prompts of SDXL, 120 of FLUX."""
@@ -32,6 +33,8 @@ class Wording:
     clip_skip: int = 1
     adapters: tuple[tuple[str, float], ...] = ()
     """Digests and scales of those at work in the text encoders."""
+    embeddings: tuple[File, ...] = ()
+    """Those that it may name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +79,18 @@ def clip_frame(tokenizer: Any, encoder: Any) -> Frame:
     )
 
 
-def lay_out(wording: Wording, tokenizer: Any, frame: Frame) -> tuple[Chunk, ...]:
+def lay_out(wording: Wording, tokenizer: Any, frame: Frame, vectors: Vectors = NO_VECTORS) -> tuple[Chunk, ...]:
     """Return the tokens of a text in chunks, weighted as it says; at least one chunk, which may be empty."""
 
     def tokenize(text: str) -> Sequence[int]:
+        placed = vectors.ids(text)
+        if placed is not None:
+            return placed
         # Quiet about lengths: what is longer than the encoder takes goes into the next chunk.
         ids: Sequence[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
-    segments = read_emphasis(wording.text, wording.emphasis)
+    segments = vectors.apart(read_emphasis(wording.text, wording.emphasis))
     if frame.grows:
         return one_chunk(segments, tokenize)
     fill = a1111_chunks if wording.emphasis == "a1111" else comfy_chunks

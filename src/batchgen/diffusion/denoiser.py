@@ -23,6 +23,11 @@ class Denoiser(Protocol):
     """What is laid beside its weights."""
     dtype: torch.dtype
 
+    @property
+    def inpaints(self) -> bool:
+        """Whether it was made for inpainting, and needs a picture and a mask."""
+        ...
+
     def encode(self, wording: Wording) -> Encoded:
         """Return what the model makes of a text; the text encoders are brought to the device for it."""
         ...

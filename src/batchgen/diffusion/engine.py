@@ -14,9 +14,9 @@ from batchgen.diffusion.denoiser import Denoiser
 from batchgen.diffusion.loading import scheduler_config
 from batchgen.diffusion.machine import describe, set_up
 from batchgen.diffusion.session import DiffusionSession
-from batchgen.engine import Runtime
+from batchgen.engine import Runtime, Session
 from batchgen.errors import ModelError, unknown_name
-from batchgen.job import Model
+from batchgen.job import UPSCALER, Model
 
 _DENOISERS: Mapping[str, tuple[str, str]] = {
     "sd15": ("batchgen.diffusion.unet", "UNetDenoiser"),
@@ -38,12 +38,16 @@ class DiffusionEngine:
         self._runtime = runtime
         self._device = set_up(runtime)
 
-    def open(self, model: Model) -> DiffusionSession:
+    def open(self, model: Model) -> Session:
         """See that `model` can be loaded; its weights are read for the first batch, in the precision that one asks for.
 
         Raises:
             ModelError: a file is missing, damaged, or of another family.
         """
+        if model.family == UPSCALER:
+            kind = import_module("batchgen.diffusion.upscaling").UpscaleSession
+            upscaler: Session = kind(model, self._runtime, self._device)
+            return upscaler
         if model.family not in _DENOISERS:
             raise ModelError(unknown_name("family", model.family, _DENOISERS), where=model.path)
         schedule = dict(scheduler_config(model))

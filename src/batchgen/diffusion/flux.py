@@ -16,6 +16,7 @@ from batchgen.diffusion.chunks import Frame
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
+from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
@@ -51,8 +52,10 @@ class FluxDenoiser:
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
         self._residence = Residence(modules, device, memory)
         self._transformer = self._parts["transformer"]
+        self._inversions = Inversions()
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
+        self.inpaints = False
         self.adapters = Adapters({name: module for name, module in modules.items() if name != "vae"}, model)
 
     @staticmethod
@@ -73,10 +76,13 @@ class FluxDenoiser:
         CLIP is asked for one vector, so only T5 sees all of a long prompt, and `clip_skip` has nothing to act on.
         """
         self._residence.bring(["text_encoder", "text_encoder_2"])
-        tokenizer = self._parts["tokenizer"]
-        frame = clip_frame(tokenizer, self._parts["text_encoder"])
-        run = clip_run(self._parts["text_encoder"], self._device, layer=-1, normed=True)
-        first = lay_out(wording, tokenizer, frame)[:1]
+        tokenizer, encoder = self._parts["tokenizer"], self._parts["text_encoder"]
+        frame = clip_frame(tokenizer, encoder)
+        vectors = self._inversions.vectors(
+            wording.embeddings, wording.emphasis, key="clip_l", width=encoder.config.hidden_size
+        )
+        run = vectors.behind(encoder.get_input_embeddings(), clip_run(encoder, self._device, layer=-1, normed=True))
+        first = lay_out(wording, tokenizer, frame, vectors)[:1]
         _, pooled = encode(first, frame, run, "none")
         states, tokens = self._read_by_t5(wording)
         return Encoded(states=states.to(self.dtype), pooled=pooled, tokens=tokens, chunks=0)
@@ -86,12 +92,15 @@ class FluxDenoiser:
         length = DEV_TOKENS if self._transformer.config.guidance_embeds else SCHNELL_TOKENS
         end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
         frame = Frame(length=length, begin=None, end=end, pad=pad, grows=True)
-        chunks = lay_out(wording, tokenizer, frame)
+        vectors = self._inversions.vectors(
+            wording.embeddings, wording.emphasis, key="t5xxl", width=encoder.config.d_model
+        )
+        chunks = lay_out(wording, tokenizer, frame, vectors)
 
         def run(ids: Tensor) -> tuple[Tensor, None]:
             return encoder(ids.to(self._device)).last_hidden_state, None
 
-        states, _ = encode(chunks, frame, run, wording.emphasis)
+        states, _ = encode(chunks, frame, vectors.behind(encoder.get_input_embeddings(), run), wording.emphasis)
         return states, sum(len(chunk) for chunk in chunks)
 
     def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:

@@ -179,14 +179,14 @@ def check_complete(missing: Sequence[str], mismatched: Sequence[Any], place: Pat
 
 
 def check_channels(model: Model, takes: int, autoencoder: Any) -> None:
-    """Refuse a denoiser that takes more than a latent image: it is made for inpainting, or for a picture to follow.
+    """Refuse a denoiser that takes more than a latent image, and for inpainting mask and masked picture with it.
 
     Raises:
         ModelError: saying how many channels it takes.
     """
     has = autoencoder.config.latent_channels
-    if takes != has:
-        text = f"its denoiser takes {takes} channels, a latent image has {has}: a model for inpainting or editing?"
+    if takes not in (has, 2 * has + 1):
+        text = f"its denoiser takes {takes} channels, a latent image has {has}: a model for editing?"
         raise ModelError(text, where=model.path)
 
 

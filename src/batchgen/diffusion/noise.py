@@ -25,7 +25,11 @@ class Origin:
     seed: int
     """0 to 2^64 - 1."""
     row: int = 0
-    """Which row of a batch that has one generator for all, as ComfyUI's have; the rows before it are drawn, too."""
+    """Which row of a batch that has one generator for all, as ComfyUI's have; the rows before it are drawn, too.
+
+    Rows behind it are not: nobody says how many there were. Noise that is drawn after every step is that of a batch
+    which ends with this row; the first latent, and a Brownian path, are those of a batch of any size.
+    """
     device: Literal["cpu", "nv"] = "cpu"
     """torch's generator on the CPU, or what a CUDA device would draw."""
 
@@ -90,7 +94,7 @@ class BrownianNoise:
         known: Levels = np.unique(np.round(single.astype(np.float64), _DIGITS))
         self._known = known
         # Where one level is all there is, no increment is ever asked for, and a path of no length cannot be laid.
-        self._trees = [] if len(known) == 1 else [_path(_origin(each).seed, shape, known) for each in origins]
+        self._trees = [] if len(known) == 1 else [_path(_origin(each), shape, known) for each in origins]
 
     def __call__(self, sigma: float | Tensor, sigma_next: float | Tensor) -> Tensor:
         """Return the increment between two levels, scaled to variance 1: [pictures, *shape]."""
@@ -104,6 +108,8 @@ class BrownianNoise:
         return float(self._known[np.abs(self._known - sigma).argmin()])
 
 
-def _path(seed: int, shape: Sequence[int], known: Levels) -> torchsde.BrownianTree:
+def _path(origin: Origin, shape: Sequence[int], known: Levels) -> Callable[[float, float], Tensor]:
+    """Lay one path for all rows of a batch, as ComfyUI does, and return how this row of it moves between levels."""
     low, high = float(known[0]), float(known[-1])
-    return torchsde.BrownianTree(low, torch.zeros(tuple(shape)), high, entropy=seed)
+    tree = torchsde.BrownianTree(low, torch.zeros((origin.row + 1, *shape)), high, entropy=origin.seed)
+    return lambda begin, end: tree(begin, end)[origin.row]

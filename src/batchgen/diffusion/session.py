@@ -15,13 +15,14 @@ from batchgen.diffusion.begun import Beginnings, Begun, Entry, together
 from batchgen.diffusion.conditioning import Encoded, Remembered, Wording
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Denoiser, Predict
+from batchgen.diffusion.embeddings import all_are_named
 from batchgen.diffusion.loading import load_vae
 from batchgen.diffusion.machine import failures_in_words, give_back_memory, name_of, resolve_precision
 from batchgen.diffusion.noise import Origin, first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
 from batchgen.engine import FORGETFUL, Latent, Latents, OnStep, Rendered, Runtime, Together
 from batchgen.errors import EngineError, ModelError
-from batchgen.job import Job, Model, Start, Text
+from batchgen.job import Job, Model, Start
 from batchgen.models.families import FAMILIES
 
 LoadDenoiser = Callable[[Model, torch.dtype], Denoiser]
@@ -88,7 +89,7 @@ class DiffusionSession:
     def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
         """Take one step with `jobs`, decode what comes of it, and throw it away; raises what `render` does."""
         with failures_in_words():
-            denoiser = self._dressed(jobs[0])
+            denoiser = self._dressed(jobs[0], rehearsing=True)
             # From noise: what it will begin with may not be there yet, and needs no more memory than that.
             jobs = [replace(job, init_image=None, mask_image=None, start=Start()) for job in jobs]
             with torch.inference_mode():
@@ -158,9 +159,12 @@ class DiffusionSession:
             self._denoiser = self._loaded(dtype)
         return self._denoiser
 
-    def _dressed(self, job: Job) -> Denoiser:
+    def _dressed(self, job: Job, *, rehearsing: bool = False) -> Denoiser:
         """Return the denoiser in the format that `job` asks for, with its adapters beside the weights."""
         denoiser = self._in_precision(job.numerics.precision)
+        masked = job.mask_image is not None or job.start.mask_alpha
+        if denoiser.inpaints and not masked and not rehearsing:
+            raise ModelError("is made for inpainting: it needs init_image and mask_image", where=self._model.name)
         denoiser.adapters.attach(job.loras)
         return denoiser
 
@@ -188,15 +192,20 @@ class DiffusionSession:
             raise
 
     def _ask(self, denoiser: Denoiser, job: Job) -> Asked:
-        text = job.text
-        wanted = self._encoded(denoiser, text, text.prompt)
+        wanted = self._encoded(denoiser, job, job.text.prompt)
         if job.sampling.guidance_scale == 1:
             return wanted, None
-        return wanted, self._encoded(denoiser, text, text.negative_prompt)
+        return wanted, self._encoded(denoiser, job, job.text.negative_prompt)
 
-    def _encoded(self, denoiser: Denoiser, text: Text, words: str) -> Encoded:
-        adapters = denoiser.adapters.reading
-        wording = Wording(text=words, emphasis=text.emphasis, clip_skip=text.clip_skip, adapters=adapters)
+    def _encoded(self, denoiser: Denoiser, job: Job, words: str) -> Encoded:
+        all_are_named(job.embeddings, job.text)
+        wording = Wording(
+            text=words,
+            emphasis=job.text.emphasis,
+            clip_skip=job.text.clip_skip,
+            adapters=denoiser.adapters.reading,
+            embeddings=job.embeddings,
+        )
         encoded = self._remembered.get(wording)
         if encoded is None:
             encoded = denoiser.encode(wording)

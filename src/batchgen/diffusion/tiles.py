@@ -59,8 +59,8 @@ def spans(length: int, most: int, scale: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def enlarged(pixels: Pixels, most: int, scale: int, enlarge: Callable[[Pixels], Values]) -> tuple[Values, int]:
-    """Return a picture enlarged tile by tile, and in how many.
+def laid_together(pixels: Pixels, most: int, scale: int, enlarge: Callable[[Pixels], Values]) -> Values:
+    """Return a picture enlarged tile by tile.
 
     Args:
         pixels: The picture.
@@ -71,11 +71,11 @@ def enlarged(pixels: Pixels, most: int, scale: int, enlarge: Callable[[Pixels], 
     height, width = pixels.shape[:2]
     rows, columns = spans(height, most, scale), spans(width, most, scale)
     if len(rows) == len(columns) == 1:
-        return enlarge(pixels), 1
+        return enlarge(pixels)
     whole: Values = np.zeros((height * scale, width * scale, 3), np.float32)
     for row in rows:
         for column in columns:
             tile = enlarge(pixels[row.begin : row.end, column.begin : column.end])
             tile *= row.shares[:, None, None] * column.shares[None, :, None]
             whole[row.begin * scale : row.end * scale, column.begin * scale : column.end * scale] += tile
-    return whole, len(rows) * len(columns)
+    return whole

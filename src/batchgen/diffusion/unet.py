@@ -14,6 +14,7 @@ from batchgen.diffusion.adapters import Adapters
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
+from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.job import Canvas, Model, Sampling
@@ -28,6 +29,9 @@ _SDXL = (
     Part(name="tokenizer_2", kind=CLIPTokenizer, weights=False),
     Part(name="text_encoder_2", kind=CLIPTextModelWithProjection),
 )
+
+_CALLED = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
+"""Text encoders, and what their parts are called in files of embeddings."""
 
 
 def _parts(model: Model, *, vae_dtype: torch.dtype | None = None) -> tuple[Part, ...]:
@@ -53,6 +57,7 @@ class UNetDenoiser:
         modules = {name: part for name, part in self._parts.items() if not name.startswith("tokenizer")}
         self._residence = Residence(modules, device, memory)
         self._unet = self._parts["unet"]
+        self._inversions = Inversions()
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
         self.adapters = Adapters({name: module for name, module in modules.items() if name != "vae"}, model)
@@ -67,6 +72,11 @@ class UNetDenoiser:
         parts = outline_parts(model, _parts(model))
         if "unet" in parts:
             check_channels(model, parts["unet"].config.in_channels, parts["vae"])
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the model was made for inpainting: it takes mask and masked picture with the latents."""
+        return int(self._unet.config.in_channels) != int(self._parts["vae"].config.latent_channels)
 
     def _vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
         # SDXL's autoencoder overflows in fp16; those that were mended say so in `force_upcast`.
@@ -86,12 +96,16 @@ class UNetDenoiser:
         )
 
     def _read(self, wording: Wording, name: str) -> Encoded:
-        tokenizer = self._parts[name.replace("text_encoder", "tokenizer")]
-        frame = clip_frame(tokenizer, self._parts[name])
-        chunks = lay_out(wording, tokenizer, frame)
+        tokenizer, encoder = self._parts[name.replace("text_encoder", "tokenizer")], self._parts[name]
+        frame = clip_frame(tokenizer, encoder)
+        vectors = self._inversions.vectors(
+            wording.embeddings, wording.emphasis, key=_CALLED[name], width=encoder.config.hidden_size
+        )
+        chunks = lay_out(wording, tokenizer, frame, vectors)
         # SDXL was trained on the states before the last layer, so that skipping one changes nothing.
         layer = -max(2, wording.clip_skip) if self._sdxl else -wording.clip_skip
-        run = clip_run(self._parts[name], self._device, layer=layer, normed=not self._sdxl)
+        run = clip_run(encoder, self._device, layer=layer, normed=not self._sdxl)
+        run = vectors.behind(encoder.get_input_embeddings(), run)
         states, pooled = encode(chunks, frame, run, wording.emphasis)
         tokens = sum(len(chunk) for chunk in chunks)
         return Encoded(states=states, pooled=pooled, tokens=tokens, chunks=len(chunks))

@@ -55,6 +55,8 @@ class Manifest:
     bundles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     zip: tuple[tuple[str, ...], ...] = ()
     exclude: tuple[Mapping[str, Any], ...] = ()
+    incompatible: bool = False
+    """Whether an adapter that does not fit its model leaves its cell out, instead of being an error."""
     subset: Subset | None = None
     order: Literal["grouped", "breadth"] = "grouped"
     compare: Mapping[str, str] | None = field(default_factory=dict)

@@ -19,6 +19,71 @@ _RANGE: Final = {
 }
 _SIZE: Final = {"type": "string", "pattern": r"^[1-9]\d*x[1-9]\d*$", "description": "Width x height in pixels: 64x96."}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
+_FILES: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["files"],
+    "properties": {"files": {"type": "string", "description": "A pattern of paths: an axis with a value for each."}},
+}
+_NUMBER: Final = {"type": "number"}
+_TEXT: Final = {"type": "string", "minLength": 1}
+_LORA: Final = {
+    "anyOf": [
+        {"type": "string", "description": "A name, `name:0.8`, `name:0.8:0.6` (denoiser, text encoders), or none."},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name"],
+            "properties": {"name": _TEXT, "scale": _NUMBER, "clip_scale": _NUMBER, "trigger": _TEXT},
+        },
+    ]
+}
+_PICTURE: Final = {
+    "anyOf": [
+        {"type": "string", "description": "A path; as an axis also a folder or a pattern."},
+        _FILES,
+        {"type": "object", "additionalProperties": False, "required": ["from"], "properties": {"from": _TEXT}},
+    ]
+}
+_WISHES: Final = {
+    "loras": {
+        "description": "Adapters laid beside the weights.",
+        "anyOf": [*_LORA["anyOf"], {"type": "array", "items": _LORA}, _FILES],
+    },
+    "lora_scale": {"type": "number", "description": "A factor on the scale of every adapter."},
+    "vae": {"description": "An autoencoder in place of the model's own.", "anyOf": [{"type": "string"}, _FILES]},
+    "init_image": {"description": "The picture to begin with.", **_PICTURE},
+    "mask_image": {"description": "White is painted anew; `alpha`: where the picture is transparent.", **_PICTURE},
+    "upscale": {
+        "description": "Make the finished picture larger with a model.",
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["model"],
+                "properties": {"model": _TEXT, "scale": _NUMBER},
+            },
+        ],
+    },
+    "hires": {
+        "description": "Render, enlarge, and render again from there.",
+        "anyOf": [
+            {"type": ["number", "string"]},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "scale": _NUMBER,
+                    "upscaler": _TEXT,
+                    "strength": _NUMBER,
+                    "steps": {"type": "integer", "minimum": 1},
+                    "seed": {"type": "integer", "minimum": 0},
+                },
+            },
+        ],
+    },
+}
 _AXES: Final = ("prompt", "prompts", "seed", "seeds")
 _NO_AXIS: Final = {"not": {"enum": [*_AXES]}}
 _SEED: Final = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
@@ -49,9 +114,14 @@ def _fields(models: Sequence[str]) -> dict[str, Any]:
     found = {name: TypeAdapter(kind).json_schema() for name, kind in sorted(FIELDS.items())}
     found["sampler"] = {"enum": sorted(SAMPLERS), "description": "The algorithm that takes the steps."}
     found["schedule"] = {"enum": list(SCHEDULES), "description": "How noise levels are spaced over the steps."}
-    found["model"] = {"enum": sorted(models)} if models else {"type": "string", "description": "A name in conf/model/."}
+    name = {
+        "type": "string",
+        "description": "A name in conf/model/, or the path of a checkpoint.",
+        **({"pattern": r"/|\.safetensors$"} if models else {}),
+    }
+    found["model"] = {"anyOf": [*([{"enum": sorted(models)}] if models else []), name, _FILES]}
     found["size"] = _SIZE
-    return found
+    return {name: each for name, each in found.items() if name != "mask_alpha"} | _WISHES
 
 
 def _without_axes(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +219,8 @@ def _exclude() -> dict[str, Any]:
     values = {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]}
     condition = {"type": "object", "minProperties": 1, "additionalProperties": values}
     text = "Left out is what meets every part of one item; '>12', '<=4' compare numbers, '!=euler' is all else."
-    return {"type": "array", "description": text, "items": condition}
+    misfits = {"const": "incompatible", "description": "Adapters and models that do not fit each other."}
+    return {"description": text, "anyOf": [misfits, {"type": "array", "items": {"anyOf": [misfits, condition]}}]}
 
 
 def _subset() -> dict[str, Any]:

@@ -50,6 +50,8 @@ _NOT_HERE: Final[Mapping[str, str]] = {
 _NESTED: Final = frozenset((*WISHES, "model"))
 """Fields whose values may be lists or mappings."""
 
+_INCOMPATIBLE: Final = "incompatible"
+
 _NAME: Final = re.compile(r"[^\W_][\w .-]{0,63}")
 _NAME_BYTES: Final = 160
 """Of a run's name in UTF-8: a letter may have four, and file systems take 255."""
@@ -104,6 +106,7 @@ def manifest_of(document: Document) -> Manifest:
         bundles=shape.bundles(top.get("bundles", {})),
         zip=shape.zip(top.get("zip", [])),
         exclude=shape.exclude(top.get("exclude", [])),
+        incompatible=shape.incompatible(top.get("exclude")),
         subset=shape.subset(top.get("subset")),
         order=shape.order(top.get("order", "grouped")),
         compare=shape.compare(top.get("compare", {})),
@@ -300,10 +303,17 @@ class _Shape:
                 seen.add(name)
         return tuple(tuple(group) for group in groups)
 
+    def incompatible(self, value: Any) -> bool:
+        """Return whether adapters that do not fit their model are left out instead of refused."""
+        return value == _INCOMPATIBLE or (isinstance(value, list) and _INCOMPATIBLE in value)
+
     def exclude(self, value: Any) -> tuple[Mapping[str, Any], ...]:
         """Return the conditions, each with a tuple of values under a name."""
         found = []
-        for i, item in enumerate(self.list(("exclude",), value, "[{sampler: ddim, steps: '>12'}]")):
+        items = [] if value == _INCOMPATIBLE else self.list(("exclude",), value, "[{sampler: ddim, steps: '>12'}]")
+        for i, item in enumerate(items):
+            if item == _INCOMPATIBLE:
+                continue
             if not self.mapping(("exclude", i), item):
                 self.fail(("exclude", i), "exclude: an empty condition would leave nothing out, or everything")
             conditions = {}

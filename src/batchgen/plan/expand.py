@@ -191,7 +191,7 @@ class _Expansion:
             raise UsageError(message, where=self._manifest.file or None)
         if not subset:
             kept: Sequence[int] = range(product)
-            return self._not_excluded(kept, product) if self._exclusions else kept
+            return self._not_excluded(kept, product) if self._exclusions or self._manifest.incompatible else kept
         # Where exclusions leave next to nothing, looking on would take for ever.
         most = min(product, 4 * limit)
         order = (index for index, _ in zip(drawn(product, subset.seed), range(most), strict=False))
@@ -206,11 +206,21 @@ class _Expansion:
         for index in order:
             if len(found) == most:
                 break
-            if not self._exclusions or not self._exclusions.meet(self._value_of(index)):
-                found.append(index)
+            if self._exclusions and self._exclusions.meet(self._value_of(index)):
+                continue
+            if self._manifest.incompatible and self._misfits(index):
+                self._exclusions.count += 1
+                continue
+            found.append(index)
         if not found:
             raise ManifestError("exclude: leaves nothing to make", where=self._manifest.where(("exclude",)))
         return found
+
+    def _misfits(self, index: int) -> bool:
+        block, digits, seed = self._at(index)
+        row = self._row(block, digits)
+        model = self._model(row.parts.model, block)
+        return self._maker.misfit(Ordered(parts=row.parts, text=row.text, seed=seed, model=model)) is not None
 
     def _value_of(self, index: int) -> Callable[[str], Any]:
         """Return how the coordinates and fields of a cell are looked up."""

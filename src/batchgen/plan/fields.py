@@ -61,6 +61,10 @@ class Beside(Protocol):
         """Find and hash a `lora`, `vae` or `embedding`; ModelError: it is not here."""
         ...
 
+    def embedding_names(self) -> Sequence[str]:
+        """Return the embeddings that there are: with A1111's emphasis, their names are words of a prompt."""
+        ...
+
     def misfit(self, file: File, model: Model, /) -> str | None:
         """Say why an adapter does not fit a model, or None."""
         ...

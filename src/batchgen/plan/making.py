@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,7 @@ class Maker:
             ManifestError: a picture is not here, or what was ordered makes no sense together.
         """
         parts = ordered.parts
-        if not parts.wishes and not _names_files(ordered.text):
+        if not parts.wishes and "<lora:" not in ordered.text.prompt and not self._embeddings(ordered.text):
             return self._plain(ordered)
         job = self._beginning(self._dressed(self._plain(ordered), parts), ordered)
         if isinstance(hires := parts.wishes.get("hires"), Hires):
@@ -85,8 +86,29 @@ class Maker:
             text=text,
             loras=tuple(self._loras(asked, float(factor) if isinstance(factor, int | float) else 1.0, job.model)),
             vae=self._beside.file("vae", vae) if isinstance(vae, str) else None,
-            embeddings=tuple(self._beside.file("embedding", name) for name in sorted(set(_embeddings(text)))),
+            embeddings=tuple(dict.fromkeys(self._beside.file("embedding", name) for name in self._embeddings(text))),
         )
+
+    def _embeddings(self, text: Text) -> list[str]:
+        """Return the embeddings that the prompts name, sorted; with A1111's emphasis a name alone is one."""
+        if text.emphasis == "none":
+            return []
+        words = f"{text.prompt}\n{text.negative_prompt}"
+        found = set(_EMBEDDING.findall(words))
+        return sorted(found | set(self._bare.findall(words)) if text.emphasis == "a1111" else found)
+
+    @cached_property
+    def _bare(self) -> re.Pattern[str]:
+        names = sorted(map(re.escape, self._beside.embedding_names()), key=len, reverse=True)
+        return re.compile(rf"(?<!\w)(?:{'|'.join(names) or '(?!)'})(?!\w)", re.IGNORECASE)
+
+    def misfit(self, ordered: Ordered) -> str | None:
+        """Say why an adapter that a cell orders does not fit its model; None if all do."""
+        wished = ordered.parts.wishes.get("loras")
+        tagged = () if ordered.text.emphasis == "none" else _without_tags(ordered.text.prompt)[1]
+        asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
+        problems = (self._beside.misfit(self._beside.file("lora", each.name), ordered.model) for each in asked)
+        return next((problem for problem in problems if problem), None)
 
     def _loras(self, asked: tuple[Adapter, ...], factor: float, model: Model) -> Iterator[Lora]:
         for each in asked:
@@ -169,20 +191,6 @@ def _enlarged(canvas: Canvas, scale: float, multiple: int) -> Canvas:
     sides = (max(multiple, round(side * scale / multiple) * multiple) for side in (canvas.width, canvas.height))
     width, height = sides
     return Canvas(width=width, height=height)
-
-
-def _words(text: Text) -> str:
-    return f"{text.prompt}\n{text.negative_prompt}"
-
-
-def _names_files(text: Text) -> bool:
-    """Say whether a prompt may name adapters or embeddings; where nothing in it is read, it names none."""
-    return text.emphasis != "none" and ("<lora:" in text.prompt or "embedding:" in _words(text))
-
-
-def _embeddings(text: Text) -> Iterator[str]:
-    if text.emphasis != "none":
-        yield from _EMBEDDING.findall(_words(text))
 
 
 def _without_tags(prompt: str) -> tuple[str, tuple[Adapter, ...]]:

@@ -147,7 +147,10 @@ def _document(manifest: Manifest) -> dict[str, Any]:
             for name, opts in manifest.bundles.items()
         },
         "zip": [list(group) for group in manifest.zip],
-        "exclude": [{name: list(values) for name, values in each.items()} for each in manifest.exclude],
+        "exclude": [
+            *({name: list(values) for name, values in each.items()} for each in manifest.exclude),
+            *(["incompatible"] if manifest.incompatible else []),
+        ],
         "subset": {"count": subset.count, "seed": subset.seed} if subset else None,
         "order": manifest.order if manifest.order != "grouped" else None,
     }

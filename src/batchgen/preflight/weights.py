@@ -52,7 +52,7 @@ def _option(settings: Settings, name: str) -> Finding:
         state: State = "wrong" if needed or conf.source.builtin else "warning"
         return Finding(state=state, about=about, says=says or mend, mend=mend if says else "install batchgen again")
     try:
-        files = files_of(conf, path.absolute())
+        files = files_of(conf, path.absolute(), settings.paths.models)
     except ModelError as error:
         return Finding(state="wrong", about=about, says=str(error), mend="get the file again")
     title, bytes_ = FAMILIES[conf.family].title, _bytes(files.values())

@@ -109,7 +109,7 @@ def pictures_near(file: Path) -> Iterator[Path]:
     yield from sorted(each for each in file.parent.glob("*") if each.suffix.lower() in _SUFFIXES)
     manifest = file.parent.parent / "manifest.yaml"
     try:
-        if manifest.is_file() and manifest.stat().st_size <= _MOST_BYTES:
+        if manifest.is_file() and manifest.stat().st_size <= LARGEST:
             for name in _NAMED.findall(manifest.read_text(encoding="utf-8")):
                 place = Path(name)
                 yield from sorted(place.iterdir()) if place.is_dir() else sorted(place.parent.glob(place.name))

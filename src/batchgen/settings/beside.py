@@ -64,6 +64,10 @@ class Beside:
         """Find a checkpoint or diffusers folder; ModelError: it is not here."""
         return self._shelf.find("checkpoint", name)
 
+    def embedding_names(self) -> Sequence[str]:
+        """Return the names of the embeddings in the models folders."""
+        return [entry.path.stem for entry in self._shelf.all("embedding")]
+
     def _misfit(self, file: File, model: Model) -> str | None:
         """Say why an adapter does not fit a model; None: it does."""
         return misfit(Path(file.path), model)

@@ -67,7 +67,7 @@ class Catalog:
 
     def model(self, name: str) -> ModelConf:
         """Return what the model option `name` says; errors as `Settings.model`."""
-        if name not in self._models and name not in self.names("model"):
+        if name not in self._models and name not in self.names("model") and self.is_file(name):
             self._models[name] = self._of_file(name)
         if name not in self._models:
             origin = self._origin("model", name)

@@ -5,6 +5,7 @@ is never saved with a run, and never read from a run directory, which may be a s
 that no message shows them.
 """
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -144,5 +145,6 @@ def _anchored(words: list[str], cwd: Path) -> tuple[str, ...]:
 
     It is started in the run directory, where a path of these words could lead to a stranger's program.
     """
-    home = [str(Path(word).expanduser()) if word.startswith("~") else word for word in words]
+    # As a shell does it: a word that begins with nobody's home stays as it is, and Path.expanduser() raises.
+    home = [os.path.expanduser(word) for word in words]  # noqa: PTH111 - for that reason
     return (str(Path(cwd, home[0])), *home[1:]) if home and "/" in home[0] else tuple(home)

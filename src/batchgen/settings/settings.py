@@ -56,6 +56,10 @@ _STORED = {"model": "models", "sampler": "samplers"}
 """Groups whose options a run saves with its settings, and the key they stand under."""
 
 
+_MOST_SAVED = 1 << 20
+"""Bytes of a settings.yaml. One may hold 10,000 values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """How pictures are kept. None of it changes a pixel."""
@@ -229,6 +233,8 @@ def _read_saved(saved: Path, choices: Mapping[str, str], conf: Conf) -> tuple[Tr
         return place(saved, str(saved), *keys)
 
     try:
+        if saved.stat().st_size > _MOST_SAVED:
+            raise ConfError("is larger than what any run saves", where=str(saved))
         tree = yaml.safe_load(saved.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise ConfError("has too many values inside one another", where=str(saved)) from error
@@ -263,9 +269,12 @@ def _checked(section: str, key: str, value: Any) -> Any:
     if not key:
         raise ConfError(f"{section} is set key by key: {section}.{next(iter(_TYPES[section]))}=...", where=where)
     try:
-        return read_value(_TYPES[section], key, value, f"key of {section}")
+        found = read_value(_TYPES[section], key, value, f"key of {section}")
+        if section != "runtime":
+            _at_home(key, found)  # to blame the word, and not a file, if there is no such home
     except Misread as error:
         raise ConfError(str(error), where=where) from error
+    return found
 
 
 def _section(section: str, plain: Tree, origin: Origin) -> dict[str, Any]:

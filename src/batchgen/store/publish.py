@@ -74,7 +74,7 @@ def write_atomic(path: Path, data: bytes, tmp: Path) -> None:
         tmp: A folder in the same file system.
     """
     with contextlib.suppress(OSError):  # whatever else stands there is replaced, a link and not what it leads to
-        if content(path, len(data)) == data:
+        if not path.is_symlink() and content(path, len(data)) == data:
             return
     fresh = tmp / f"{os.getpid()}-{path.name}"
     fresh.unlink(missing_ok=True)

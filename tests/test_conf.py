@@ -117,6 +117,7 @@ def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> N
         "mask_content": "original",
         "mask_paste": True,
         "noise": "cpu",
+        "noise_scale": "full",
         "noise_index": 0,
     }
 

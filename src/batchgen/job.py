@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
@@ -181,12 +181,26 @@ class Start:
 class Noise:
     """Where the noise of a seed comes from."""
 
-    noise: Literal["cpu", "nv"] = "cpu"
-    """torch's generator on the CPU, as ComfyUI and diffusers have it; or what a CUDA device draws, as A1111 does
-    (Philox, Salmon et al., SC 2011), computed on the CPU."""
+    noise: Literal["cpu", "cpu_continued", "nv"] = "cpu"
+    """torch's generator on the CPU, as ComfyUI and diffusers have it; the same, but steps that draw noise go on with
+    it, as A1111 does there; or what a CUDA device draws, as A1111 does otherwise (Philox, Salmon et al., SC 2011),
+    computed on the CPU."""
+
+    noise_scale: Literal["full", "sigma"] = "full"
+    """What noise alone is multiplied by at the highest level: sqrt(1 + sigma^2), as ComfyUI and diffusers have it, or
+    sigma, as A1111 does unless it is told `SGM noise multiplier`."""
 
     noise_index: Annotated[int, Field(ge=0, le=4095)] = 0
     """Which row of the noise of a seed: the picture's place in a batch of ComfyUI, which has one seed for all."""
+
+
+_START, _NOISE = Start(), Noise()
+
+
+@cache
+def _neutral(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the fields of a part, each with the value at which it is left out of recipes."""
+    return tuple((each.name, each.default) for each in fields(kind))
 
 
 UNSAMPLED = Sampling(sampler="none", schedule="none", steps=0, guidance_scale=0.0)
@@ -209,8 +223,8 @@ class Job:
     sampling: Sampling
     seed: int
     numerics: Numerics = Numerics()
-    start: Start = Start()
-    noise: Noise = Noise()
+    start: Start = _START
+    noise: Noise = _NOISE
     init_image: File | Stage | None = None
     """The picture to begin with, instead of noise alone."""
     mask_image: File | Stage | None = None
@@ -231,21 +245,28 @@ class Job:
         """
         found: dict[str, Any] = {"model": self.model.digest, "seed": self.seed}
         denoising = () if self.unsampled else (self.text, self.sampling)
-        for part in (*denoising, self.canvas, self.numerics, self.start, self.noise):
-            for each in fields(part):
-                value = getattr(part, each.name)
-                if value != each.default:
-                    found[each.name] = value
-        return MappingProxyType(found | {name: each for name in THINGS if (each := _plain(getattr(self, name)))})
+        beginning = () if self.start == _START else (self.start,)
+        drawing = () if self.noise == _NOISE else (self.noise,)
+        for part in (*denoising, self.canvas, self.numerics, *beginning, *drawing):
+            for name, neutral in _neutral(type(part)):
+                value = getattr(part, name)
+                if value != neutral:
+                    found[name] = value
+        for name in THINGS:
+            if thing := getattr(self, name):
+                found[name] = _plain(thing)
+        return MappingProxyType(found)
 
     @property
     def unsampled(self) -> bool:
         """Whether nothing is denoised: the model only makes `init_image` larger."""
-        return self.sampling == UNSAMPLED
+        return self.sampling.sampler == UNSAMPLED.sampler
 
     @property
     def stages(self) -> tuple["Job", ...]:
         """The jobs whose pictures this one needs."""
+        if self.init_image is None:
+            return ()
         return tuple(each.job for each in (self.init_image, self.mask_image) if isinstance(each, Stage))
 
     @property
@@ -270,7 +291,9 @@ class Job:
         """Jobs with equal keys may go through the denoiser in one forward pass."""
         begins = (self.init_image is None, self.mask_image is None)
         shared = (self.model, self.loras, self.vae, self.embeddings)
-        return (*shared, self.canvas, self.sampling, self.numerics, self.start, *begins)
+        # Noise of one source is added by one piece of code: what a neighbour asks for must not move a bit.
+        noise = (self.noise.noise, self.noise.noise_scale, self.noise.noise_index == 0)
+        return (*shared, self.canvas, self.sampling, self.numerics, self.start, *noise, *begins)
 
 
 THINGS: Final = ("init_image", "mask_image", "loras", "vae", "embeddings")

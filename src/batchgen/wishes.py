@@ -81,6 +81,8 @@ class Hires:
     strength: float = 0.5
     steps: int | None = None
     """None: as many as in the first pass."""
+    seed: int | None = None
+    """Of the second pass; None: that of the first."""
 
     def __str__(self) -> str:
         return f"{self.upscaler} x{self.scale:g} {self.strength:g}"
@@ -95,6 +97,7 @@ _HIRES: Types = {
     "upscaler": _Name,
     "strength": Annotated[float, Field(gt=0, le=1)],
     "steps": Annotated[int, Field(ge=1, le=1000)],
+    "seed": Annotated[int, Field(ge=0, lt=2**64)],
 }
 
 

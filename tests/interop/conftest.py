@@ -66,6 +66,7 @@ def text_to_image():
         "schedule": "karras",
         "guidance_scale": 8.0,
         "noise": "cpu",
+        "noise_scale": "full",
         "rounding": "truncate",
         "width": 512,
         "height": 768,

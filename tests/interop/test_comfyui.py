@@ -440,6 +440,7 @@ def test_the_parts_of_the_custom_sampler_are_fields():
         "guidance_scale": 1.0,
         "distilled_guidance": 3.5,
         "noise": "cpu",
+        "noise_scale": "full",
         "rounding": "truncate",
         "width": 1024,
         "height": 768,

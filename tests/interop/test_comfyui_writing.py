@@ -20,6 +20,7 @@ PLAIN = {
     "schedule": "karras",
     "guidance_scale": 7.5,
     "noise": "cpu",
+    "noise_scale": "full",
     "rounding": "round",
     "precision": "fp16",
     "vae_tiling": "off",

@@ -43,6 +43,7 @@ def test_every_field_is_said():
         "schedule": "karras",
         "guidance_scale": 7.5,
         "noise": "cpu",
+        "noise_scale": "full",
         "rounding": "round",
     }
     assert found.checkpoint == Needed(kind="checkpoint", name="amixx_3")

@@ -25,6 +25,7 @@ NEUTRAL = {
     "rounding": "round",
     "vae_tiling": "off",
     "noise": "cpu",
+    "noise_scale": "full",
 }
 
 

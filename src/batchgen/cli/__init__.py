@@ -13,12 +13,14 @@ from batchgen.cli.doctor import doctor
 from batchgen.cli.importing import import_
 from batchgen.cli.models import models
 from batchgen.cli.plan import plan
+from batchgen.cli.promote import promote
 from batchgen.cli.reproduce import reproduce
 from batchgen.cli.run import run
 from batchgen.cli.schema import schema
 from batchgen.cli.screen import guard_terminal, one_line
 from batchgen.cli.show import show
 from batchgen.cli.status import status
+from batchgen.cli.upscale import upscale
 from batchgen.cli.verify import verify
 from batchgen.errors import BatchgenError, Interrupted, unknown_name
 
@@ -53,7 +55,7 @@ def app() -> None:
     """Render sweeps of prompts, seeds and samplers with diffusion models, resumably."""
 
 
-for command in (run, plan, status, show, import_, reproduce, verify, models, doctor, schema):
+for command in (run, plan, status, show, upscale, promote, import_, reproduce, verify, models, doctor, schema):
     app.add_command(command)
 
 

@@ -47,11 +47,18 @@ class Asked:
     directory: "RunDirectory"
     fields: Mapping[str, tuple[Any, ...]]
     """What the command line says of fields and axes."""
+    pictures: tuple[str, ...] = ()
+    """Absolute paths of what is only upscaled; no manifest says that."""
 
-    def saved_manifest(self) -> str:
-        """The text of the run directory's manifest.yaml: the command line's words applied, prompt files written in."""
+    def saved_manifest(self) -> str | None:
+        """The text of the run directory's manifest.yaml: the command line's words applied, prompt files written in.
+
+        None where no manifest says what is asked for.
+        """
         from batchgen.plan.words import saved_text
 
+        if self.pictures:
+            return None
         return saved_text(self.manifest, self.fields)
 
 
@@ -165,10 +172,16 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
 
 
 def _run_directory(place: Path) -> "RunDirectory | None":
+    from batchgen.store.history import upscaled
     from batchgen.store.layout import RunDirectory
 
     directory = RunDirectory(place)
-    return directory if _exists(place) and directory.manifest.is_file() and directory.hidden.is_dir() else None
+    if not _exists(place) or not directory.hidden.is_dir():
+        return None
+    if not directory.manifest.is_file() and upscaled(directory):
+        command = f"batchgen upscale PICTURE... model=NAME --into {place}"
+        raise UsageError(f"holds upscaled pictures; the same words go on with it: {command}", where=str(place))
+    return directory if directory.manifest.is_file() else None
 
 
 def _manifest(word: str) -> Path:

@@ -42,7 +42,7 @@ def import_(places: tuple[Path, ...], output: Path | None, lenient: bool) -> int
         raise UsageError("nothing to make again was found", where=", ".join(str(place) for place in places))
     away = dict.fromkeys(f"{each.kind} {each.name or each.hash}" for one in found for each in missing(one, shelf))
     text = composed(pictures, [f"Imported from {_listed(places)}.", *(f"Not found here: {each}" for each in away)])
-    _write(text, output)
+    write_out(text, output)
     _say_warnings(pictures, output)
     click.echo(f"{_pictures(len(pictures))} in {output or 'the manifest'}", err=True)
     read.say_table()
@@ -117,7 +117,8 @@ def _files(folder: Path) -> Iterable[Path]:
     return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 
 
-def _write(text: str, output: Path | None) -> None:
+def write_out(text: str, output: Path | None) -> None:
+    """Write a manifest into a file that is not there yet, or print it."""
     from batchgen.errors import UsageError
 
     if output is None:

@@ -34,7 +34,7 @@ def plan(request: Request, limit: int | None, each: bool, as_json: bool) -> int:
         if as_json:
             click.echo(json.dumps(_facts(asked, made), ensure_ascii=False, indent=2))
         else:
-            click.echo("\n".join(_in_words(asked, made, each=each)))
+            click.echo("\n".join(in_words(asked, made, each=each)))
     return 0
 
 
@@ -49,7 +49,8 @@ def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
         return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order), batch
 
 
-def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
+def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
+    """Return the lines that tell of a plan; `each`: one for every picture, too."""
     from batchgen.cli.progress import count
 
     asked_for = count(made.asked, "picture")
@@ -59,6 +60,8 @@ def _in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     ]
     if made.groups:
         lines.append(f"model loads: {made.loads} (at least {made.load_bound})")
+        if made.switches:
+            lines.append(f"adapter switches: {made.switches} (at least {made.switch_bound})")
         lines.append(_estimated(asked, made))
     reasons = Counter(str(reason) for reason in made.reasons.values())
     if reasons:
@@ -127,6 +130,8 @@ def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
         ],
         "loads": made.loads,
         "load_bound": made.load_bound,
+        "switches": made.switches,
+        "switch_bound": made.switch_bound,
         "estimate": {"seconds": found.seconds, "bytes": found.bytes, "pictures": found.known},
         "axes": {axis.name: list(axis.values) for axis in asked.sweep.axes},
         "excluded": asked.sweep.excluded,

@@ -1,6 +1,8 @@
 """`batchgen run`: render what is asked for, or go on where the last run stopped."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -11,7 +13,6 @@ from batchgen.cli.closing import closing
 from batchgen.errors import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bounds:
+class Bounds:
     """Where a command ends although there is more to render."""
 
     most: int | None
@@ -42,12 +43,28 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
         raise click.BadParameter(str(error)) from error
 
 
+def bounded(command: Callable[..., int]) -> Callable[..., int]:
+    """Give `command` the options that end it early; it receives them as `bounds`."""
+
+    @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Render at most N pictures this time.")
+    @click.option("--rehearse", is_flag=True, help="First try one step and one decode of every model.")
+    @click.option("--for", "lasting", callback=_span, metavar="TIME", help="Stop cleanly after 8h, 90min or 1h30m.")
+    @wraps(command)
+    def with_bounds(
+        *arguments: Any, limit: int | None, rehearse: bool, lasting: "timedelta | None", **others: Any
+    ) -> int:
+        from datetime import datetime
+
+        begun = datetime.now()  # noqa: DTZ005  # see `Bounds.begun`
+        return command(*arguments, bounds=Bounds(most=limit, begun=begun, lasting=lasting, rehearse=rehearse), **others)
+
+    return with_bounds
+
+
 @click.command(short_help="Render a manifest's sweep, or go on with it.")
 @asking
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Render at most N pictures this time.")
-@click.option("--rehearse", is_flag=True, help="First try one step and one decode of every model.")
-@click.option("--for", "lasting", callback=_span, metavar="TIME", help="Stop cleanly after 8h, 90min or 1h30m.")
-def run(request: Request, limit: int | None, lasting: "timedelta | None", rehearse: bool) -> int:
+@bounded
+def run(request: Request, bounds: Bounds) -> int:
     """Render a manifest's sweep into outputs/NAME. The same command again renders what is missing.
 
     \b
@@ -57,13 +74,10 @@ def run(request: Request, limit: int | None, lasting: "timedelta | None", rehear
     batchgen run outputs/demo --for 8h                  go on with what was asked for there
     batchgen run demo --rehearse                        see at eleven what would fail at three
     """
-    from datetime import datetime
-
-    bounds = _Bounds(most=limit, begun=datetime.now(), lasting=lasting, rehearse=rehearse)  # noqa: DTZ005  # see `begun`
-    everything = [_ready(asked) for asked in ask(request)]
+    everything = [ready(asked) for asked in ask(request)]
     codes = [0]
     for number, (asked, may_begin) in enumerate(everything, start=1):
-        code, interrupted = _render(asked, bounds, may_begin)
+        code, interrupted = carry_out(asked, bounds, may_begin)
         codes.append(code)
         if interrupted and everything[number:]:
             click.echo("\n".join(f"{near(other.directory.root)}: not begun" for other, _ in everything[number:]))
@@ -71,14 +85,14 @@ def run(request: Request, limit: int | None, lasting: "timedelta | None", rehear
     return max(codes)
 
 
-def _ready(asked: Asked) -> "tuple[Asked, Callable[[], str | None] | None]":
+def ready(asked: Asked) -> "tuple[Asked, Callable[[], str | None] | None]":
     """Return with what is asked for what looks after the GPU's heat, found to work before anything is rendered."""
     from batchgen.preflight.heat import heat
 
     return asked, heat(asked.settings.runtime)
 
 
-def _render(asked: Asked, bounds: _Bounds, may_begin: "Callable[[], str | None] | None") -> tuple[int, bool]:
+def carry_out(asked: Asked, bounds: Bounds, may_begin: "Callable[[], str | None] | None") -> tuple[int, bool]:
     """Render what belongs into one run directory; return the exit code, and whether somebody asked to stop."""
     from dataclasses import replace
 
@@ -94,7 +108,8 @@ def _render(asked: Asked, bounds: _Bounds, may_begin: "Callable[[], str | None] 
         work = replace(_work(asked, held, manifest, bounds), may_begin=may_begin)
         plan, batch = plan_of(asked, held.known)
         jobs = {cell.job.id: None for cell in asked.sweep.cells}
-        held.save(manifest=manifest, settings=asked.settings.save(), plan={"batch": batch, "jobs": list(jobs)})
+        kept = {"batch": batch, "jobs": list(jobs)} | ({"pictures": asked.pictures} if asked.pictures else {})
+        held.save(manifest=manifest, settings=asked.settings.save(), plan=kept)
         now = plan.first(bounds.most)
         check_machine(now, asked.directory.root, asked.settings)
         account = ending.account = _account(now, work, later=plan.to_make - now.to_make)
@@ -148,25 +163,29 @@ def _say_what_was_found(held: "Held") -> None:
         click.echo(f"warning: {count(len(held.quarantined), 'file')} did not validate and moved to {where}", err=True)
 
 
-def _work(asked: Asked, held: "Held", manifest: str, bounds: _Bounds) -> "Work":
-    import hashlib
-
+def _work(asked: Asked, held: "Held", manifest: str | None, bounds: Bounds) -> "Work":
     from batchgen.plan.names import file_stem
     from batchgen.run.runner import Work
     from batchgen.run.until import earliest
 
     settings, varying, names = asked.settings, asked.sweep.varying, held.names
-    digest = hashlib.sha256(manifest.encode()).hexdigest()
+    said = None if manifest is None else {"name": asked.manifest.name, "sha256": _sha256(manifest)}
     return Work(
         runtime=settings.runtime,
         # A picture keeps the name it was first given, whatever varies now.
         stem=lambda cell: names.get(cell.job.id) or file_stem(cell, varying),
         compression=settings.output.compression,
-        manifest={"name": asked.manifest.name, "sha256": digest},
+        manifest=said,
         rehearse=bounds.rehearse,
         changed=settings.changed,
         until=earliest(bounds.begun, lasting=bounds.lasting, at=settings.runtime.stop_at),
     )
+
+
+def _sha256(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _account(plan: "Plan", work: "Work", *, later: int) -> "Account":

@@ -6,6 +6,7 @@ itself is never touched. Among token ids, vectors are numbers below 0.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -163,9 +164,12 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
             raise ModelError(f"cannot be read: {error}", where=str(path)) from error
         return found
     try:
-        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how a pickle was written
+            held: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, UnpicklingError) as error:
-        raise ModelError(f"cannot be read as weights alone: {str(error).splitlines()[0]}", where=str(path)) from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ModelError(f"cannot be read as weights alone: {reason}", where=str(path)) from error
     held = held.get("string_to_param", held) if isinstance(held, Mapping) else None
     items = held.items() if isinstance(held, Mapping) else ()
     return {str(name): each for name, each in items if isinstance(each, Tensor)}

@@ -30,8 +30,8 @@ class Origin:
     Rows behind it are not: nobody says how many there were. Noise that is drawn after every step is that of a batch
     which ends with this row; the first latent, and a Brownian path, are those of a batch of any size.
     """
-    device: Literal["cpu", "nv"] = "cpu"
-    """torch's generator on the CPU, or what a CUDA device would draw."""
+    device: Literal["cpu", "cpu_continued", "nv"] = "cpu"
+    """torch's generator on the CPU, begun anew for the noise of steps or continued; or what a CUDA device would draw."""
 
     @property
     def plain(self) -> bool:
@@ -46,7 +46,16 @@ class Origin:
         if self.device == "nv":
             return PhiloxStream(self.seed, drawn=int(later))
         generator = Generator("cpu").manual_seed(self.seed)
-        return lambda shape: torch.randn((self.row + 1, *shape), generator=generator)[self.row]
+        drawn = 0 if later and self.device == "cpu_continued" else 1
+
+        def draw(shape: Sequence[int]) -> Tensor:
+            nonlocal drawn
+            if not drawn:  # What the first latent had of this generator is drawn, and dropped.
+                torch.randn((self.row + 1, *shape), generator=generator)
+                drawn = 1
+            return torch.randn((self.row + 1, *shape), generator=generator)[self.row]
+
+        return draw
 
 
 def _origin(seed: int | Origin) -> Origin:

@@ -13,7 +13,7 @@ Nothing but betas (or the shift of flow time) and the kind of prediction is read
 
 from collections.abc import Mapping, Sequence
 from math import isclose, prod, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ from batchgen.job import Sampling
 from batchgen.models.training import prediction_of
 from batchgen.sampling.names import check_sampling
 from batchgen.sampling.schedules import Levels, Table, flow_table, sigmas, timesteps_of, training_table
+
+NoiseScale = Literal["full", "sigma"]
 
 
 class Stepper:
@@ -52,18 +54,24 @@ class Stepper:
             return self.steps
         return self._calls * self.steps // len(self.timesteps)
 
-    def first_latent(self, noise: Tensor) -> Tensor:
-        """Return what a picture from nothing starts as, from standard normal `noise`."""
-        return self.noised(torch.zeros_like(noise), noise)
+    def first_latent(self, noise: Tensor, scale: NoiseScale = "full") -> Tensor:
+        """Return what a picture from nothing starts as, from standard normal `noise`; as `noised`."""
+        return self.noised(torch.zeros_like(noise), noise, scale)
 
-    def noised(self, latent: Tensor, noise: Tensor) -> Tensor:
-        """Return what a run starts as that begins with the picture `latent`: its noise at the first level."""
+    def noised(self, latent: Tensor, noise: Tensor, scale: NoiseScale = "full") -> Tensor:
+        """Return what a run starts as that begins with the picture `latent`: its noise at the first level.
+
+        Args:
+            latent: In its own scale; zeros, where there is no picture.
+            noise: Standard normal, of the same shape.
+            scale: Of noise at the level where training ended: `full` is sqrt(1 + sigma^2), `sigma` is what it says.
+        """
         first = float(self.sigmas[0])
         if self._table.flow:
             return (1.0 - first) * latent.float() + first * noise.float()
         # At the level where training ended the model knows a variance of sigma^2 + 1, not sigma^2.
         highest = float(self._table.sigmas[-1])
-        whole = first > highest or isclose(first, highest, rel_tol=1e-5)
+        whole = scale == "full" and (first > highest or isclose(first, highest, rel_tol=1e-5))
         mixed = latent.float() + noise.float() * (sqrt(first**2 + 1) if whole else first)
         return mixed / sqrt(first**2 + 1) if self._solver.preserving else mixed
 

@@ -263,7 +263,11 @@ class Batch:
             strength=None if self.begun is None else first.start.strength,
         )
         noise = first_noise([_origin(job) for job in self.jobs], shape).to(device)
-        latents = stepper.first_latent(noise) if self.begun is None else stepper.noised(self.begun.latents, noise)
+        scale = first.noise.noise_scale
+        if self.begun is None:
+            latents = stepper.first_latent(noise, scale)
+        else:
+            latents = stepper.noised(self.begun.latents, noise, scale)
         predict = self._guided()
         mask = None if self.begun is None else self.begun.mask
         evaluations, told = 0, 0

@@ -125,6 +125,7 @@ class _Branch:
             "guidance_scale": told.guidance,
             "distilled_guidance": told.positive.guidance,
             "noise": "cpu",
+            "noise_scale": "full",
             "rounding": "truncate",
         }
 

@@ -125,6 +125,7 @@ def _sampling(document: Mapping[str, Any], found: Findings) -> dict[str, Any]:
         "guidance_scale": float(guidance),
         "distilled_guidance": document.get("guidance"),
         "noise": noise,
+        "noise_scale": "full",
         "rounding": "round",
     }
 

@@ -75,5 +75,6 @@ def _recipe(image: Mapping[str, Any], found: Findings) -> dict[str, Any]:
         "schedule": "karras" if str(image["sampler"]).startswith("k_") else "normal",
         "guidance_scale": float(image["cfg_scale"]),
         "noise": "cpu",
+        "noise_scale": "full",
         "rounding": "round",
     }

@@ -10,23 +10,17 @@ from typing import Any, Final
 
 from batchgen.interop.comfyui_graph import parse
 from batchgen.interop.imported import Findings, Imported, Kind, Needed, Unreadable, frozen
-from batchgen.job import Numerics, Start, Text, recipe_id
+from batchgen.interop.passes import same_but_passes, scale_between
+from batchgen.job import Noise, Numerics, Text, recipe_id
 
 KEY: Final = "batchgen"
 """Of the record in a PNG."""
 
 _SCHEMA: Final = 1
 _NEUTRAL: Final[Mapping[str, Any]] = MappingProxyType(
-    {each.name: each.default for part in (Text, Numerics) for each in fields(part) if each.default is not MISSING}
-    | {"noise": "cpu"}
+    {each.name: each.default for part in (Text, Numerics, Noise) for each in fields(part) if each.default is not MISSING}
 )
 """What a recipe leaves out, said: somebody's conf may have other defaults."""
-_OWN: Final = frozenset(
-    {"width", "height", "steps", "init_image", "mask_image", *(each.name for each in fields(Start))}
-)
-"""What each pass of `hires` has of its own."""
-_MULTIPLES: Final = (1, 8, 16, 64)
-"""Of what a side may be a multiple: sides that were enlarged have been rounded to one of these."""
 
 
 def is_record(document: Any) -> bool:
@@ -104,8 +98,10 @@ class _Record:
                 self._found.refuse("upscale", "a file without sampling; `batchgen upscale FILE model=NAME` does it")
                 return {}
             found = self._fields(before)
+            if "upscale" in found:
+                self._found.refuse("upscale", "a picture that was enlarged twice; one enlargement can be said")
             model = self._file("upscaler", recipe["model"])
-            return found | {"upscale": {"model": model, "scale": _scale(before, recipe)}}
+            return found | {"upscale": {"model": model, "scale": scale_between(before, recipe)}}
         if before is not None:
             return self._second_pass(recipe, before)
         self._checkpoint = recipe["model"]
@@ -118,11 +114,12 @@ class _Record:
             upscaler = self._file("upscaler", before["model"])
             first = before["init_image"]["recipe"]
         found = self._fields(first)
-        own = {name: value for name, value in recipe.items() if name not in _OWN}
-        if own != {name: value for name, value in first.items() if name not in _OWN}:
+        if not same_but_passes(recipe, first):
             self._found.refuse("init_image", "is another picture that batchgen made; its own record makes that one")
         passes = {"strength": recipe.get("strength", 1.0), "steps": recipe["steps"]}
-        return found | {"hires": {"scale": _scale(first, recipe), "upscaler": upscaler, **passes}}
+        if recipe["seed"] != first["seed"]:
+            passes["seed"] = recipe["seed"]
+        return found | {"hires": {"scale": scale_between(first, recipe), "upscaler": upscaler, **passes}}
 
     def _plain(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
         found = {name: value for name, value in recipe.items() if name not in ("model", "embeddings", "mask_alpha")}
@@ -150,15 +147,3 @@ class _Record:
         scale, clip_scale = value["scale"], value["clip_scale"]
         own = {"clip_scale": clip_scale} if clip_scale != scale else {}
         return {"name": self._file("lora", value["sha256"]), "scale": scale, **own}
-
-
-def _scale(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
-    """Return the simplest number that makes both sides of `before` those of `after`, however they were rounded."""
-    sides = [(before[side], after[side]) for side in ("width", "height")]
-    for multiple in _MULTIPLES:
-        low: float = max((large - multiple / 2) / small for small, large in sides)
-        high: float = min((large + multiple / 2) / small for small, large in sides)
-        for digits in range(7):
-            if low < (scale := round((low + high) / 2, digits)) < high:
-                return scale
-    return float(sides[0][1] / sides[0][0])

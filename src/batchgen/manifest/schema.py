@@ -219,7 +219,7 @@ def _exclude() -> dict[str, Any]:
     values = {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]}
     condition = {"type": "object", "minProperties": 1, "additionalProperties": values}
     text = "Left out is what meets every part of one item; '>12', '<=4' compare numbers, '!=euler' is all else."
-    misfits = {"const": "incompatible", "description": "Adapters and models that do not fit each other."}
+    misfits = {"enum": ["incompatible"], "description": "Adapters and models that do not fit each other."}
     return {"description": text, "anyOf": [misfits, {"type": "array", "items": {"anyOf": [misfits, condition]}}]}
 
 

@@ -304,7 +304,7 @@ class _Expansion:
 
     def _job(self, row: _Row, seed: int, behind: tuple[Digits, ...] = ()) -> Job:
         """Make the job of a place; where it begins with another option's picture, that one's first."""
-        image, first = row.parts.wishes.get("init_image"), None
+        image, first = row.parts.wishes.get("init_image") if row.parts.wishes else None, None
         if isinstance(image, From):
             digits = instead(image, row.block.options, row.digits, self._places(row))
             if digits in behind:

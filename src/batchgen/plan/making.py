@@ -16,7 +16,7 @@ from batchgen.plan.resolve import Parts
 from batchgen.plan.sweep import label
 from batchgen.wishes import RESAMPLERS, Adapter, Adapters, From, Hires, Upscale
 
-_TAG: Final = re.compile(r"<lora:([^:>]+)((?::[^:>]*)*)>")
+_TAG: Final = re.compile(r"<lora:([^:<>]+)((?::[^:<>]*)*)>")
 """`<lora:name:0.8>`, `<lora:name:TEXT:DENOISER>`, `<lora:name:te=0.5:unet=0.8>`, as A1111 has it."""
 _EMBEDDING: Final = re.compile(r"\bembedding:([\w./-]*\w)")
 """`embedding:name`, as ComfyUI has it."""
@@ -145,7 +145,9 @@ class Maker:
             source = self._upscaling(first, self._beside.upscaler(hires.upscaler), canvas)
         sampling = replace(first.sampling, steps=hires.steps or first.sampling.steps)
         stage = Stage(job=source)
-        return replace(first, canvas=canvas, sampling=sampling, start=start, init_image=stage, mask_image=None)
+        seed = first.seed if hires.seed is None else hires.seed
+        second = replace(first, canvas=canvas, sampling=sampling, start=start, seed=seed)
+        return replace(second, init_image=stage, mask_image=None)
 
     def upscaled(self, job: Job, upscale: Upscale) -> Job:
         """Return the job that makes the picture of `job` larger."""

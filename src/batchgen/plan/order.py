@@ -35,23 +35,32 @@ def in_order(cells: Sequence[Cell], order: Order) -> list[Cell]:
 
     def key(place: int) -> tuple[int, ...]:
         job = cells[place].job
+        begins = job.init_image is not None
         # Another precision means that the model is read again.
-        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), depth(job))
+        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), depth(job) if begins else 0)
         laid_beside = (ranks.of(job.loras), ranks.of((job.vae, job.embeddings)))
-        shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling), ranks.of(job.start))
-        return (*loaded, takes[place], *laid_beside, *shape, ranks.of(chunks_of(job)))
+        shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling))
+        return (
+            *loaded,
+            takes[place],
+            *laid_beside,
+            *shape,
+            ranks.of(job.start) if begins else 0,
+            ranks.of(chunks_of(job)),
+        )
 
     return [cells[place] for place in sorted(range(len(cells)), key=key)]
 
 
 def _host(job: Job) -> Model:
     """Return the model that a job goes with: an upscaler goes with the one whose pictures it enlarges."""
-    return _host(job.stages[0]) if job.unsampled and job.stages else job.model
+    return _host(job.stages[0]) if job.stages and job.unsampled else job.model
 
 
 def _rounds(job: Job) -> int:
     """Return how often the models go round before a job can be made: 0 if its stages are its own model's."""
-    return max((_rounds(stage) + (_host(stage) != _host(job)) for stage in job.stages), default=0)
+    stages = job.stages
+    return max(_rounds(stage) + (_host(stage) != _host(job)) for stage in stages) if stages else 0
 
 
 def depth(job: Job) -> int:

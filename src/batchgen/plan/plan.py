@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby, islice
 
-from batchgen.job import UPSCALER, Model
+from batchgen.job import UPSCALER, Lora, Model
 from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.order import Batch, Order, batches, in_order
 
@@ -74,6 +74,21 @@ class Plan:
     def load_bound(self) -> int:
         """How often a model must be read at least: once in each precision that is asked of it."""
         return len(set(self._loaded()))
+
+    @property
+    def switches(self) -> int:
+        """How often other adapters are laid beside a model's weights than before."""
+        return sum(1 for (_, loras), _ in groupby(self._dressed()) if loras)
+
+    @property
+    def switch_bound(self) -> int:
+        """How often that must be at least: once for each set of adapters that is asked of each model."""
+        return len({each for each in self._dressed() if each[1]})
+
+    def _dressed(self) -> Iterator[tuple[tuple[Model, str], tuple[Lora, ...]]]:
+        for group in self.groups:
+            for batch in group.batches if group.model.family != UPSCALER else ():
+                yield (group.model, batch[0].job.numerics.precision), batch[0].job.loras
 
     def _loaded(self) -> Iterator[tuple[Model, str]]:
         for group in self.groups:

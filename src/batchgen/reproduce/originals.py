@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.errors import StoreError, UsageError
-from batchgen.store.history import history
+from batchgen.store.history import history, upscaled
 from batchgen.store.images import open_picture, pixel_sha256
 from batchgen.store.layout import RunDirectory
 from batchgen.store.record import LARGEST, Record, read
@@ -105,8 +105,9 @@ def _read(file: Path) -> Original:
 
 
 def pictures_near(file: Path) -> Iterator[Path]:
-    """Yield pictures that one may have begun with: those beside it, and those that its run's manifest names."""
+    """Yield pictures that one may have begun with: those beside it, and those that its run was asked for."""
     yield from sorted(each for each in file.parent.glob("*") if each.suffix.lower() in _SUFFIXES)
+    yield from upscaled(RunDirectory(file.parent.parent))
     manifest = file.parent.parent / "manifest.yaml"
     try:
         if manifest.is_file() and manifest.stat().st_size <= LARGEST:

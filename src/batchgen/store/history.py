@@ -1,5 +1,6 @@
 """What a run directory says of itself: which pictures are done, and which failed. Reading changes nothing."""
 
+import json
 import os
 import re
 import stat
@@ -77,6 +78,18 @@ def told(directory: RunDirectory, entries: Iterable[Entry]) -> History:
             failed[entry["id"]] = entry["reason"]
     done = {key: replace(each, missing=owners[each.picture] != key or _is_missing(each)) for key, each in done.items()}
     return History(done=done, failed=failed, names=names)
+
+
+def upscaled(directory: RunDirectory) -> tuple[Path, ...]:
+    """Return the pictures that `batchgen upscale` was last asked to make larger; none if that is not what is in there.
+
+    Anybody may have written the list.
+    """
+    try:
+        found = json.loads(directory.plan.read_bytes())["pictures"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ()
+    return tuple(Path(each) for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 def _is_done(directory: RunDirectory, entry: Entry) -> bool:

@@ -26,6 +26,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		{ echo "batchgen needs Python 3.11 or newer with venv (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# Without torchvision: the package index has it for CUDA only, and that does not load beside a torch for the CPU.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps spandrel
 	touch $@
 
 clean: ## remove what make made; never pictures

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 from batchgen.job import THINGS, File, Job, Lora, Model, Stage, check_field, make_job
@@ -50,13 +51,27 @@ def read_recipe(recipe: Mapping[str, Any], found: Found) -> Job:
     if "vae" in recipe:
         things["vae"] = found.file(recipe["vae"]["sha256"])
     if "loras" in recipe:
-        things["loras"] = tuple(_lora(each, found) for each in recipe["loras"])
+        things["loras"] = tuple(_lora(each, found) for each in _listed(recipe["loras"]))
     if "embeddings" in recipe:
-        things["embeddings"] = tuple(found.file(each["sha256"]) for each in recipe["embeddings"])
-    return make_job(found.model(recipe["model"]), values | things)
+        things["embeddings"] = tuple(found.file(each["sha256"]) for each in _listed(recipe["embeddings"]))
+    job = make_job(found.model(recipe["model"]), values | things)
+    if job.init_image is None and (job.unsampled or job.mask_image):
+        message = "init_image: is missing, and an upscaler or a mask needs it"
+        raise ValueError(message)
+    return job
+
+
+def _listed(values: Any) -> list[Any]:
+    if not isinstance(values, list | tuple):
+        message = f"files are a list, not {values!r:.80}"
+        raise TypeError(message)
+    return list(values)
 
 
 def _source(value: Mapping[str, Any], found: Found) -> File | Stage:
+    if not isinstance(value, Mapping) or not isinstance(value.get("recipe", {}), Mapping):
+        message = f"a picture is a hash or a recipe, not {value!r:.80}"
+        raise TypeError(message)
     if "recipe" in value:
         job = read_recipe(value["recipe"], found)
         return Stage(job=job, path=found.pictures.get(job.id, ""))
@@ -64,8 +79,15 @@ def _source(value: Mapping[str, Any], found: Found) -> File | Stage:
 
 
 def _lora(value: Mapping[str, Any], found: Found) -> Lora:
-    scales = {name: float(value[name]) for name in ("scale", "clip_scale")}
+    scales = {name: _number(value[name]) for name in ("scale", "clip_scale")}
     return Lora(file=found.file(value["sha256"]), **scales)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not isfinite(value):
+        message = f"loras: a scale is a number, not {value!r:.80}"
+        raise ValueError(message)
+    return float(value)
 
 
 def models_of(job: Job) -> Iterator[Model]:

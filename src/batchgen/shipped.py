@@ -1,9 +1,10 @@
-"""Where the files lie that come with batchgen: conf, manifests and the embedded models.
+"""Where files lie: those that come with batchgen (conf, manifests, the embedded models), and what `~` stands for.
 
 In an installed package they lie inside it; in a checkout `conf/` and `manifests/` lie at the root, so that there is one
 copy of each to edit. The working directory plays no part.
 """
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -18,3 +19,8 @@ def shipped(name: str, package: Path = _PACKAGE) -> Path:
 def shipped_model(name: str, package: Path = _PACKAGE) -> Path:
     """Return where the embedded model `name` lies, whether or not this installation has it."""
     return package / "demo" / "models" / name
+
+
+def at_home(path: str) -> Path:
+    """Return the path that `~` begins in somebody's home; of nobody's home it stays as it is, as a shell does it."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises

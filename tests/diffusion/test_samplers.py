@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from batchgen.diffusion.noise import BrownianNoise, FreshNoise, first_noise
+from batchgen.diffusion.noise import BrownianNoise, FreshNoise, Origin, first_noise
 from batchgen.diffusion.samplers import make_stepper
 from batchgen.diffusion.solvers import SOLVERS
 from batchgen.errors import ModelError, UsageError
@@ -62,6 +62,16 @@ def test_every_sampler_has_a_solver():
 def test_the_first_latent_is_noise_in_comfyui_s_scale(sampler, schedule, scale):
     noise = first_noise([3], SHAPE)
     found = stepper_for(sampler, schedule).first_latent(noise)
+    assert found.numpy() == pytest.approx((noise * scale).numpy(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("sampler", "scale"), [("euler", 14.6146412293), ("dpmpp_2m", 0.99766711)])
+def test_the_first_latent_is_noise_in_a1111_s_scale_where_that_is_asked_for(sampler, scale):
+    """A1111 multiplies by sigma; schedulers whose latents have variance 1 get sigma / sqrt(1 + sigma^2)."""
+    noise = first_noise([3], SHAPE)
+
+    found = stepper_for(sampler).first_latent(noise, "sigma")
+
     assert found.numpy() == pytest.approx((noise * scale).numpy(), rel=1e-6)
 
 
@@ -216,6 +226,28 @@ def test_noise_belongs_to_the_seed_and_not_to_the_place_in_the_batch():
     paths, path = BrownianNoise([4, 9, 2], SHAPE, levels), BrownianNoise([9], SHAPE, levels)
     for ends in [(14.6, 3.0), (3.0, 0.5)]:
         assert torch.equal(paths(*ends)[1], path(*ends)[0])
+
+
+def test_noise_that_is_continued_begins_as_any_other_and_goes_on_where_the_first_latent_ended():
+    """A1111 on the CPU: one generator for the first latent and for all steps."""
+    generator = torch.Generator().manual_seed(9)
+    expected = [torch.randn(1, *SHAPE, generator=generator) for _ in range(3)]
+    origin = Origin(seed=9, device="cpu_continued")
+    fresh = FreshNoise([origin], SHAPE)
+
+    found = [first_noise([origin], SHAPE), fresh(2.0, 1.0), fresh(1.0, 0.5)]
+
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert torch.equal(FreshNoise([9], SHAPE)(2.0, 1.0), expected[0])
+
+
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "dpm_2_ancestral"])
+def test_ancestral_samplers_draw_from_the_continued_generator(sampler):
+    def noise_of(device):
+        stepper = stepper_for(sampler, steps=2, seeds=[Origin(seed=3, device=device)])
+        return run(stepper, stepper.first_latent(first_noise([3], SHAPE)))
+
+    assert not torch.allclose(noise_of("cpu"), noise_of("cpu_continued"))
 
 
 def test_a_brownian_step_is_the_sum_of_smaller_ones_and_has_variance_one():

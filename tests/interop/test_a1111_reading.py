@@ -32,6 +32,7 @@ def test_a_plain_text_says_every_field():
         "width": 512,
         "height": 768,
         "noise": "nv",
+        "noise_scale": "sigma",
         "rounding": "truncate",
     }
     assert found.checkpoint == Needed(kind="checkpoint", name="v1-5-pruned-emaonly", hash="6ce0161689")
@@ -71,9 +72,37 @@ def test_a_schedule_that_nobody_says_is_warned_of():
     assert any("the schedule is not said" in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize(("item", "noise"), [("", "nv"), ("RNG: CPU", "cpu"), ("RNG: NV", "nv"), ("RNG: GPU", "nv")])
+@pytest.mark.parametrize(
+    ("item", "noise"), [("", "nv"), ("RNG: CPU", "cpu_continued"), ("RNG: NV", "nv"), ("RNG: GPU", "nv")]
+)
 def test_noise_is_of_the_gpu_unless_the_text_says_otherwise(item, noise):
     assert read(item).recipe["noise"] == noise
+
+
+@pytest.mark.parametrize(
+    ("params", "more", "scale"),
+    [
+        (PARAMS, "", "sigma"),
+        (PARAMS, "SGM noise multiplier: True", "full"),
+        (PARAMS.replace("Euler a", "DDIM"), "", "full"),
+        (PARAMS.replace("Euler a", "UniPC"), "", "full"),
+    ],
+)
+def test_noise_alone_is_scaled_by_sigma_unless_the_text_says_otherwise(params, more, scale):
+    assert read(more, params=params).recipe["noise_scale"] == scale
+
+
+def test_noise_of_the_cpu_goes_on_only_in_samplers_that_draw_some():
+    params = PARAMS.replace("Euler a", "Euler")
+
+    assert read("RNG: CPU", params=params).recipe["noise"] == "cpu"
+
+
+def test_noise_of_a_card_between_levels_is_warned_of():
+    params = PARAMS.replace("Euler a", "DPM++ 2M SDE Karras")
+
+    assert any("graphics card" in warning for warning in read(params=params).warnings)
+    assert not any("graphics card" in warning for warning in read("RNG: CPU", params=params).warnings)
 
 
 def test_hires_says_the_second_pass():
@@ -246,6 +275,7 @@ def test_what_batchgen_writes_comes_back():
 
     found = read_parameters(write(make_job(model, fields), version="0.1.0"), "p.png")
 
-    assert found.recipe == fields | {"noise": "cpu"}
+    neutral = {"noise": "cpu", "noise_scale": "full", "rounding": "round", "precision": "auto", "vae_tiling": "off"}
+    assert found.recipe == fields | neutral
     assert found.checkpoint == Needed(kind="checkpoint", name="v1-5")
     assert not found.refused

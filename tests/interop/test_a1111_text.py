@@ -28,6 +28,10 @@ def test_a_prompt_with_colons_is_no_line_of_parameters():
     )
 
 
+def test_a_text_without_parameters_is_all_prompt():
+    assert split("a cat\nSteps: yes").prompt == "a cat\nSteps: yes"
+
+
 def test_windows_line_ends_are_line_ends():
     assert split(f"a cat\r\nNegative prompt: dog\r\n{PARAMS}").negative_prompt == "dog"
 

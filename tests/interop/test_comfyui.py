@@ -238,9 +238,18 @@ def test_a_second_pass_after_an_upscaler_names_it(comfy_graph):
     assert found.files == (Needed(kind="upscaler", name="4x-UltraSharp.pth"),)
 
 
+def test_a_second_pass_may_have_a_seed_of_its_own(comfy_graph):
+    scale = node("LatentUpscaleBy", samples=["3", 0], upscale_method="bilinear", scale_by=1.5)
+    graph = second_pass(comfy_graph(n20=scale), ["20", 0], seed=9)
+    found = one(graph)
+
+    assert (found.recipe["seed"], found.recipe["hires"]["seed"]) == (0, 9)
+    assert not found.refused
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
-    [({"seed": 9}, "seed"), ({"cfg": 3}, "model, prompts or guidance"), ({"scheduler": "simple"}, "schedule")],
+    [({"cfg": 3}, "model, prompts or guidance"), ({"scheduler": "simple"}, "schedule")],
 )
 def test_a_second_pass_with_words_of_its_own_is_refused(comfy_graph, changes, what):
     scale = node("LatentUpscaleBy", samples=["3", 0], upscale_method="bilinear", scale_by=1.5)

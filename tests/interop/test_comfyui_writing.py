@@ -71,6 +71,7 @@ def back(found, **options):
             "mask_content": "original",
         },
         {"hires": {"scale": 1.5, "upscaler": "lanczos", "strength": 0.4, "steps": 12}},
+        {"hires": {"scale": 1.5, "upscaler": "lanczos", "strength": 0.4, "steps": 12, "seed": 9}},
         {"hires": {"scale": 2.0, "upscaler": "4x-UltraSharp.pth", "strength": 0.4, "steps": 12}},
         {"upscale": {"model": "4x-UltraSharp.pth"}},
         {"upscale": {"model": "4x-UltraSharp.pth", "scale": 2.0}},
@@ -112,6 +113,7 @@ def test_texts_and_numbers_come_back_as_they_are(prompt, negative, seed, guidanc
     [
         ({"emphasis": "a1111"}, "emphasis"),
         ({"noise": "nv"}, "noise"),
+        ({"noise_scale": "sigma"}, "noise_scale"),
         ({"prompt": "a <lora:x:1>"}, "prompt"),
         ({"init_image": "a.png", "resize": "pad"}, "resize"),
         ({"init_image": "a.png", "mask_image": "alpha", "mask_blur": 4}, "mask_blur"),

@@ -79,6 +79,22 @@ def test_a_second_pass_is_hires_again():
     assert not found.refused
 
 
+def test_a_second_pass_of_another_seed_says_it():
+    second = PLAIN | {"seed": 9, "width": 768, "height": 1152, "strength": 0.4, "init_image": {"recipe": PLAIN}}
+
+    found = read_record(record(second), "p.png")
+
+    assert (found.recipe["seed"], found.recipe["hires"]["seed"]) == (7, 9)
+    assert not found.refused
+
+
+def test_what_was_enlarged_twice_is_refused():
+    once = {"model": UPSCALER, "seed": 0, "width": 1024, "height": 1536, "init_image": {"recipe": PLAIN}}
+    twice = once | {"width": 2048, "height": 3072, "init_image": {"recipe": once}}
+
+    assert [each.what for each in read_record(record(twice), "p.png").refused] == ["upscale"]
+
+
 def test_an_enlargement_is_upscale_again():
     recipe = {"model": UPSCALER, "seed": 0, "width": 1024, "height": 1536, "init_image": {"recipe": PLAIN}}
 

@@ -22,7 +22,7 @@ from batchgen.store.publish import write_atomic
 from batchgen.store.record import stands_for
 from batchgen.store.verify import verify
 
-FILES = ["lock", "journal", "worker_log", "plan", "manifest", "settings", "summary"]
+FILES = ["lock", "journal", "worker_log", "plan", "manifest", "settings"]
 MIB = 2**20
 
 
@@ -82,12 +82,18 @@ def test_a_pipe_in_place_of_a_file_is_refused_before_it_is_opened_and_verify_tel
     assert "is no file" in finding.what
 
 
-@pytest.mark.parametrize("name", ["plan", "manifest", "settings", "summary"])
+@pytest.mark.parametrize("name", ["plan", "manifest", "settings"])
 def test_a_link_to_a_device_is_refused_before_it_is_opened(directory, name):
     getattr(directory, name).symlink_to("/dev/null")
 
     with pytest.raises(UsageError, match="is no file"), hold(directory):
         pass
+
+
+def test_a_link_to_itself_in_place_of_a_plan_is_a_finding(directory):
+    directory.plan.symlink_to(directory.plan)
+
+    assert [(each.kind, each.file) for each in verify(directory).findings] == [("altered", directory.plan)]
 
 
 @pytest.mark.parametrize("words", [("status", "run"), ("verify", "run"), ("run", "m.json", "--into", "run")])

@@ -48,7 +48,7 @@ class Asked:
     fields: Mapping[str, tuple[Any, ...]]
     """What the command line says of fields and axes."""
     pictures: tuple[str, ...] = ()
-    """Absolute paths of what is only upscaled; no manifest says that."""
+    """Absolute paths of what is only upscaled, now or earlier; no manifest says that."""
 
     def saved_manifest(self) -> str | None:
         """The text of the run directory's manifest.yaml: the command line's words applied, prompt files written in.

@@ -101,15 +101,25 @@ class _Promoted:
 
     def sweep(self, settings: "Settings") -> "Sweep":
         """Expand it; UsageError: a word is wrong."""
+        from batchgen.errors import UsageError
         from batchgen.plan.expand import expand
 
-        return expand(self._read(), {}, Hashed(settings), limit=_LIMIT)
+        try:
+            return expand(self._read(), {}, Hashed(settings), limit=_LIMIT)
+        except UsageError as error:
+            # A line of a manifest that is not written is no place to look at.
+            where = None if (error.where or "").startswith(f"{self._file}:") else error.where
+            raise type(error)(error.message, where=where) from error
 
     def _read(self) -> "Manifest":
         from batchgen.manifest.reading import parse_yaml
         from batchgen.manifest.shape import manifest_of
 
-        return manifest_of(parse_yaml(self.text, str(self.output or Path("promoted.yaml"))))
+        return manifest_of(parse_yaml(self.text, self._file))
+
+    @property
+    def _file(self) -> str:
+        return str(self.output or "promoted.yaml")
 
 
 def _sorted(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:

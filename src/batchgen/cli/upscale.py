@@ -59,6 +59,7 @@ def _asked(words: Sequence[str], into: Path | None) -> Asked:
     from batchgen.errors import UsageError, unknown_name
     from batchgen.manifest import adhoc
     from batchgen.settings import load_settings, parse_words
+    from batchgen.store.history import upscaled
     from batchgen.store.layout import RunDirectory
 
     said = parse_words([word for word in words if not is_place(word)])
@@ -68,13 +69,15 @@ def _asked(words: Sequence[str], into: Path | None) -> Asked:
     settings = load_settings(said, cwd=Path.cwd())
     wishes = _wishes(said.fields, settings)
     files = _files([word for word in words if is_place(word)], settings)
+    directory = RunDirectory(into or settings.output.root / _NAME)
     return Asked(
         manifest=replace(adhoc(_NAME), compare=None),
         settings=settings,
         sweep=_sweep(files, wishes, settings),
-        directory=RunDirectory(into or settings.output.root / _NAME),
+        directory=directory,
         fields={},
-        pictures=tuple(str(file) for file in files),
+        # Those of earlier commands too: to make a picture again, its source must be found.
+        pictures=tuple(dict.fromkeys(str(file) for file in (*upscaled(directory), *files))),
     )
 
 

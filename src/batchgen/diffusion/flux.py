@@ -100,7 +100,7 @@ class FluxDenoiser:
         def run(ids: Tensor) -> tuple[Tensor, None]:
             return encoder(ids.to(self._device)).last_hidden_state, None
 
-        states, _ = encode(chunks, frame, vectors.behind(encoder.get_input_embeddings(), run), wording.emphasis)
+        states, _ = encode(chunks, frame, vectors.behind(encoder.encoder.get_input_embeddings(), run), wording.emphasis)
         return states, sum(len(chunk) for chunk in chunks)
 
     def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:

@@ -2,10 +2,10 @@
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), as torch seeds and counts it for
 `torch.randn(..., device="cuda")`, with Box and Muller's transform: the counter is the place in the tensor and how many
-tensors came before. True for tensors that fit one wave of threads, which a latent of up to some hundred thousand numbers
-does; of a larger one a device lets a thread draw several numbers, and A1111's own emulation counts on as here. The last
-bit may differ from a device's own logarithm and sine. It was compared with numbers that others printed on a device, to
-four digits; on a device of our own it was not run.
+tensors came before. True for tensors that fit one wave of threads, as latents of up to some hundred thousand numbers
+do; of a larger one a device lets a thread draw several numbers, while A1111's own emulation counts on as here. The last
+bit may differ from a device's own logarithm and sine. Compared with numbers that others printed on a device, to four
+digits; it was not run beside a device.
 """
 
 from collections.abc import Sequence

@@ -222,9 +222,8 @@ class DiffusionSession:
             "device": self._device.type,
             "dtype": name_of(batch.denoiser.dtype),
             "batch_size": len(batch.jobs),
-            "loras": batch.denoiser.adapters.facts,
             "seconds_denoise": round(denoised.seconds, 3),
-        }
+        } | ({"loras": loras} if (loras := batch.denoiser.adapters.facts) else {})
 
     def _let_go(self) -> None:
         self._denoiser = self._vae = None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from batchgen.interop import a1111_names as names
+from batchgen.interop.a1111_own import own_adapters, own_beginning, own_fields
 from batchgen.interop.a1111_prompts import adapters, beyond
 from batchgen.interop.a1111_text import split
 from batchgen.interop.imported import RESAMPLING, Findings, Imported, Needed, Unreadable, frozen, posix
@@ -72,8 +73,11 @@ _NEARLY: Final = frozenset({"Pad conds", "Pad conds v0", "Downcast alphas_cumpro
 
 _NOISE: Final = {"gpu": "nv", "nv": "nv", "cpu": "cpu"}
 _EMPHASIS: Final = {"original": "a1111", "comfyui": "comfy", "none": "none"}
-_RESAMPLING: Final = {"lanczos": "lanczos", "nearest": "nearest"}
+_RESAMPLING: Final = {name: name for name in RESAMPLING}
 _LATENT: Final = {"latent": "bilinear", "latent (bicubic)": "bicubic", "latent (nearest-exact)": "nearest"}
+_FULL_SCALE: Final = frozenset({"ddim", "uni_pc"})
+"""Samplers whose latents A1111 keeps at variance 1: noise alone is all of that."""
+_BROWNIAN: Final = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"})
 _PICTURE: Final = "begins with a picture that the text does not name"
 _SIZE: Final = re.compile(r"(\d{1,5})x(\d{1,5})")
 
@@ -102,13 +106,16 @@ class _Reading:
         self._found = Findings()
 
     def imported(self) -> Imported:
-        recipe = self._texts() | self._sampling() | self._size() | self._hires() | self._arithmetic() | self._upscale()
+        recipe = self._texts() | self._sampling() | self._size() | self._hires() | self._upscale()
+        recipe |= (
+            self._our_arithmetic() | own_beginning(self._take, self._number) if self._own else self._arithmetic(recipe)
+        )
         vae = self._vae()
         if vae:
             recipe["vae"] = vae.name
         upscaler = (recipe.get("hires") or {}).get("upscaler"), (recipe.get("upscale") or {}).get("model")
         scalers = [Needed(kind="upscaler", name=each) for each in upscaler if each and each not in RESAMPLING]
-        files = (*([vae] if vae else []), *self._adapters(), *scalers)
+        files = (*([vae] if vae else []), *self._adapters(recipe), *scalers)
         checkpoint = self._checkpoint()
         self._leftovers(str(recipe.get("sampler")))
         return Imported(
@@ -143,12 +150,21 @@ class _Reading:
             for prompt in (self._info.prompt, self._info.negative_prompt):
                 for what, words in beyond(prompt):
                     self._found.refuse(what, "in a prompt is not honoured here", said=words)
+        if emphasis == "none" and not self._own and list(adapters(self._info.prompt)):
+            self._found.refuse("Emphasis", "of none reads no <lora:...> here; write them under `loras`", said=word)
         skip = self._left.get("Clip skip", "1")
         if not skip.isdecimal() or not 1 <= int(skip) <= 12:
             self._found.refuse("Clip skip", "is no number from 1 to 12", said=skip)
             skip = "1"
-        texts = {"prompt": self._info.prompt, "negative_prompt": self._info.negative_prompt}
-        return texts | {"emphasis": emphasis or "a1111", "clip_skip": int(skip)}
+        ours = len(_pairs(self._left.get("Lora hashes", ""))) if self._own else 0
+        prompt, loras = own_adapters(self._info.prompt, ours)
+        return {
+            "prompt": prompt,
+            "negative_prompt": self._info.negative_prompt,
+            "emphasis": emphasis or "a1111",
+            "clip_skip": int(skip),
+            "loras": loras or None,
+        }
 
     def _sampling(self) -> dict[str, Any]:
         sampler, schedule = self._sampler()
@@ -218,6 +234,7 @@ class _Reading:
         if self._left.get("Hires Distilled CFG Scale") == self._info.fields.get("Distilled CFG Scale"):
             self._take("Hires Distilled CFG Scale")
         hires = {"scale": scale, "upscaler": self._upscaler(upscaler), "strength": strength, "steps": steps or None}
+        hires["seed"] = self._number("Hires seed", int) if self._own else None
         return {"hires": {key: value for key, value in hires.items() if value is not None}}
 
     def _factor(self, resize: str | None) -> float | None:
@@ -240,13 +257,23 @@ class _Reading:
             return "lanczos"
         return _RESAMPLING.get(label.lower(), posix(label))
 
-    def _arithmetic(self) -> dict[str, Any]:
-        word = self._left.get("RNG", "GPU")
+    def _arithmetic(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        word, sampler = self._left.get("RNG", "GPU"), recipe["sampler"]
         noise = _NOISE.get(word.lower())
         if noise is None:
             self._found.refuse("RNG", "is not known here", said=word)
-        own = {"rounding": self._take("Rounding"), "precision": self._take("Precision")} if self._own else {}
-        return {"noise": noise or "nv"} | (own or {"rounding": "truncate"})
+        elif noise == "nv" and sampler in _BROWNIAN:
+            self._found.warn(f"the noise in {sampler}'s steps is not that of a graphics card here; pixels will differ")
+        elif noise == "cpu" and sampler and SAMPLERS[sampler].stochastic:
+            noise = "cpu_continued"
+        full = sampler in _FULL_SCALE or self._left.get("SGM noise multiplier", "").lower() == "true"
+        return {"noise": noise or "nv", "noise_scale": "full" if full else "sigma", "rounding": "truncate"}
+
+    def _our_arithmetic(self) -> dict[str, Any]:
+        found = own_fields(self._take)
+        if self._left.get("RNG") == "NV":
+            found["noise"] = "nv"
+        return found | {"noise_scale": "sigma" if self._left.get("SGM noise multiplier") == "False" else "full"}
 
     def _upscale(self) -> dict[str, Any]:
         model, scale = self._take("Postprocess upscaler"), self._number("Postprocess upscale by", float)
@@ -272,10 +299,10 @@ class _Reading:
         digest = self._left.get("VAE hash") or self._hashes().get("vae", "")
         return Needed(kind="vae", name=posix(name), hash=digest.lower())
 
-    def _adapters(self) -> list[Needed]:
+    def _adapters(self, recipe: Mapping[str, Any]) -> list[Needed]:
         hashes = self._hashes()
-        prompts = (self._info.prompt, self._info.negative_prompt)
-        found = [name for prompt in prompts for name in adapters(prompt)]
+        found = [name for key in ("prompt", "negative_prompt") for name in adapters(recipe[key])]
+        found += [lora["name"] for lora in recipe["loras"] or ()]
         loras = dict(_pairs(self._left.get("Lora hashes", "")))
         return [
             Needed(kind="lora", name=posix(name), hash=(loras.get(name) or hashes.get(f"lora:{name}", "")).lower())

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from batchgen.interop.a1111 import Infotext
+from batchgen.interop.a1111 import NEGATIVE
 
-_NEGATIVE: Final = "Negative prompt:"
 _KEY: Final = re.compile(r"\s*([^\W_][^,:\n]*)(:|,|$)")
 _VALUE: Final = re.compile(r'\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _FEWEST: Final = 3
@@ -16,6 +16,16 @@ _FEWEST: Final = 3
 
 _LONGEST: Final = 65536
 """Characters of one JSON value: what never closes is not searched to the end of a long line again and again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infotext:
+    """What a `parameters` text says."""
+
+    prompt: str
+    negative_prompt: str
+    fields: Mapping[str, str]
+    """By A1111's keys: `Steps`, `Sampler`, `Seed`, ..."""
 
 
 def split(text: str) -> Infotext:
@@ -36,8 +46,8 @@ def split(text: str) -> Infotext:
 
 
 def _infotext(lines: list[str], fields: dict[str, str], trailing: dict[str, str]) -> Infotext:
-    at = next((number for number, line in enumerate(lines) if line.strip().startswith(_NEGATIVE)), len(lines))
-    negative = "\n".join(lines[at:]).strip().removeprefix(_NEGATIVE).strip()
+    at = next((number for number, line in enumerate(lines) if line.strip().startswith(NEGATIVE)), len(lines))
+    negative = "\n".join(lines[at:]).strip().removeprefix(NEGATIVE).strip()
     return Infotext(
         prompt="\n".join(lines[:at]).strip(),
         negative_prompt=negative,

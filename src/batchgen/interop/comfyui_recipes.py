@@ -243,11 +243,12 @@ class _Branch:
             return second, None
         first = self._sampled(begun)
         same = replace(second, node=first.node, steps=first.steps, strength=first.strength, latent=first.latent)
-        for name in ("told", "seed", "sampler", "schedule"):
+        for name in ("told", "sampler", "schedule"):
             if getattr(same, name) != getattr(first, name):
                 what = "model, prompts or guidance" if name == "told" else name
                 self._refuse(second.node, f"has another {what} than the first pass, node {first.node}")
-        return first, {"upscaler": self._upscaler(second.latent), **self._strength(second), "steps": second.steps}
+        own = {"steps": second.steps} | ({"seed": self._seed(second)} if second.seed != first.seed else {})
+        return first, {"upscaler": self._upscaler(second.latent), **self._strength(second), **own}
 
     def _upscaler(self, latent: v.Latent) -> str:
         enlarged = latent.image if isinstance(latent, v.Encoded) else latent

@@ -59,7 +59,8 @@ class _Writing:
         if (guidance := self._recipe.get("distilled_guidance")) is not None:
             positive = [self._add("FluxGuidance", conditioning=positive, guidance=guidance), 0]
         told = {"model": model, "positive": positive, "negative": negative}
-        latent = self._sampled(told, self._begin(vae), self._recipe["steps"], self._recipe.get("strength", 1.0))
+        own = {"seed": self._recipe["seed"], "steps": self._recipe["steps"]}
+        latent = self._sampled(told, self._begin(vae), **own, denoise=self._recipe.get("strength", 1.0))
         if index := self._recipe.get("noise_index", 0):
             latent = [self._add("LatentFromBatch", samples=latent, batch_index=index, length=1), 0]
         image = [self._add("VAEDecode", samples=latent, vae=vae), 0]
@@ -75,6 +76,8 @@ class _Writing:
             self._fail("emphasis", f"{recipe['emphasis']!r} is not how ComfyUI reads weights")
         if recipe.get("noise", "cpu") != "cpu":
             self._fail("noise", f"{recipe['noise']!r} is not where ComfyUI takes it from")
+        if recipe.get("noise_scale", "full") != "full":
+            self._fail("noise_scale", "ComfyUI multiplies noise by sqrt(1 + sigma^2)")
         for name in ("prompt", "negative_prompt"):
             if "<lora:" in recipe.get(name, ""):
                 self._fail(name, "a LoRA in a prompt; write it under `loras`")
@@ -106,18 +109,16 @@ class _Writing:
     def _text(self, name: str, clip: Value) -> Value:
         return [self._add("CLIPTextEncode", clip=clip, text=self._recipe.get(name, "")), 0]
 
-    def _sampled(self, told: Mapping[str, Any], latent: Value, steps: int, strength: float) -> Value:
+    def _sampled(self, told: Mapping[str, Any], latent: Value, **own: Any) -> Value:
         recipe = self._recipe
         node = self._add(
             "KSampler",
             **told,
-            seed=recipe["seed"],
-            steps=steps,
             cfg=recipe["guidance_scale"],
             sampler_name=recipe["sampler"],
             scheduler=recipe["schedule"],
             latent_image=latent,
-            denoise=strength,
+            **own,
         )
         return [node, 0]
 
@@ -164,8 +165,8 @@ class _Writing:
         else:
             image = self._scaled(self._by_model(image, upscaler), "lanczos", *self._size(scale))
         encoded = [self._add("VAEEncode", pixels=image, vae=vae), 0]
-        steps = hires.get("steps") or self._recipe["steps"]
-        latent = self._sampled(told, encoded, steps, hires["strength"])
+        own = {name: hires.get(name, self._recipe[name]) for name in ("seed", "steps")}
+        latent = self._sampled(told, encoded, **own, denoise=hires["strength"])
         return [self._add("VAEDecode", samples=latent, vae=vae), 0]
 
     def _enlarged(self, image: Value) -> Value:

@@ -11,14 +11,15 @@ from typing import Any, Final
 from batchgen.interop.comfyui_graph import parse
 from batchgen.interop.imported import Findings, Imported, Kind, Needed, Unreadable, frozen
 from batchgen.interop.passes import same_but_passes, scale_between
-from batchgen.job import Noise, Numerics, Text, recipe_id
+from batchgen.job import Numerics, Text, recipe_id
 
 KEY: Final = "batchgen"
 """Of the record in a PNG."""
 
 _SCHEMA: Final = 1
 _NEUTRAL: Final[Mapping[str, Any]] = MappingProxyType(
-    {each.name: each.default for part in (Text, Numerics, Noise) for each in fields(part) if each.default is not MISSING}
+    {each.name: each.default for part in (Text, Numerics) for each in fields(part) if each.default is not MISSING}
+    | {"noise": "cpu", "noise_scale": "full"}
 )
 """What a recipe leaves out, said: somebody's conf may have other defaults."""
 

@@ -17,7 +17,7 @@ from batchgen.models.gathered import gather
 from batchgen.models.header import CONVERT
 from batchgen.models.hub import hub_cache, snapshot
 from batchgen.models.shelf import PICKLES
-from batchgen.shipped import shipped_model
+from batchgen.shipped import at_home, shipped_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def _download(hub_id: str, source: Source, name: str) -> str:
 
 
 def _in_folders(wanted: str, folders: Sequence[Path]) -> _Answer:
-    place = Path(wanted).expanduser()
+    place = at_home(wanted)
     if place.is_absolute():
         return place if (place / INDEX).is_file() else None, f"{place}/{INDEX}", "put the diffusers folder there"
     places = [folder / below / wanted for folder in folders for below in ("", "diffusers")]
@@ -135,7 +135,7 @@ def _candidates(names: Iterable[str], folders: Sequence[Path]) -> Iterator[Path]
     """Yield the files that `names` stand for, in the order of names, then of folders, then of depth and spelling."""
     files: list[Path] | None = None
     for wanted in names:
-        place = Path(wanted).expanduser()
+        place = at_home(wanted)
         if place.is_absolute():
             if place.is_file():
                 yield place

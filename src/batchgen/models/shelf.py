@@ -18,6 +18,7 @@ from batchgen.models.extra_paths import KINDS, extra_folders
 from batchgen.models.folder import INDEX
 from batchgen.models.header import CONVERT
 from batchgen.models.hub import snapshots
+from batchgen.shipped import at_home
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 _PICKLES_READ = frozenset({"upscaler", "embedding"})
@@ -80,7 +81,7 @@ class Shelf:
         Raises:
             ModelError: there is none, or several, or it is a pickle.
         """
-        place = Path(name).expanduser()
+        place = at_home(name)
         if place.is_absolute():
             if not place.exists():
                 raise ModelError(f"no such file: {place}", where=where)

@@ -1,7 +1,7 @@
 """From resolved parts to jobs: what they name is found, and second passes are put behind first ones."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,16 +75,17 @@ class Maker:
         literal = job.text.emphasis == "none"
         prompt, tagged = (job.text.prompt, ()) if literal else _without_tags(job.text.prompt)
         wished = parts.wishes.get("loras", Adapters())
+        factor = parts.wishes.get("lora_scale", 1.0)
         asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
+        asked = tuple(_at_work(asked, float(factor) if isinstance(factor, int | float) else 1.0))
         for trigger in (each.trigger for each in asked if each.trigger and each.trigger not in prompt):
             prompt = f"{prompt}, {trigger}" if prompt else trigger
-        factor = parts.wishes.get("lora_scale", 1.0)
         vae = parts.wishes.get("vae")
         text = replace(job.text, prompt=prompt)
         return replace(
             job,
             text=text,
-            loras=tuple(self._loras(asked, float(factor) if isinstance(factor, int | float) else 1.0, job.model)),
+            loras=tuple(self._loras(asked, job.model)),
             vae=self._beside.file("vae", vae) if isinstance(vae, str) else None,
             embeddings=tuple(dict.fromkeys(self._beside.file("embedding", name) for name in self._embeddings(text))),
         )
@@ -110,16 +111,13 @@ class Maker:
         problems = (self._beside.misfit(self._beside.file("lora", each.name), ordered.model) for each in asked)
         return next((problem for problem in problems if problem), None)
 
-    def _loras(self, asked: tuple[Adapter, ...], factor: float, model: Model) -> Iterator[Lora]:
+    def _loras(self, asked: Iterable[Adapter], model: Model) -> Iterator[Lora]:
         for each in asked:
-            scale = each.scale * factor
-            clip_scale = scale if each.clip_scale is None else each.clip_scale * factor
-            if scale == clip_scale == 0:
-                continue  # It is the picture without it.
             file = self._beside.file("lora", each.name)
             if problem := self._beside.misfit(file, model):
                 raise ModelError(problem)
-            yield Lora(file=file, scale=scale, clip_scale=clip_scale)
+            clip_scale = each.scale if each.clip_scale is None else each.clip_scale
+            yield Lora(file=file, scale=each.scale, clip_scale=clip_scale)
 
     def _beginning(self, job: Job, ordered: Ordered) -> Job:
         """Add the picture to begin with, and the mask."""
@@ -193,6 +191,15 @@ def _enlarged(canvas: Canvas, scale: float, multiple: int) -> Canvas:
     sides = (max(multiple, round(side * scale / multiple) * multiple) for side in (canvas.width, canvas.height))
     width, height = sides
     return Canvas(width=width, height=height)
+
+
+def _at_work(asked: Iterable[Adapter], factor: float) -> Iterator[Adapter]:
+    """Yield adapters with their scales times `factor`; where both are 0, it is the picture without it and its words."""
+    for each in asked:
+        scale = each.scale * factor
+        clip_scale = scale if each.clip_scale is None else each.clip_scale * factor
+        if scale or clip_scale:
+            yield replace(each, scale=scale, clip_scale=clip_scale)
 
 
 def _without_tags(prompt: str) -> tuple[str, tuple[Adapter, ...]]:

@@ -16,6 +16,7 @@ from batchgen.job import Canvas, Noise, Numerics, Sampling, Start, Text
 from batchgen.models.families import FAMILIES
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs, fail
+from batchgen.shipped import at_home
 from batchgen.wishes import WISHES, Adapters, Wish
 
 Sets = Mapping[str, Any]
@@ -111,14 +112,14 @@ class Resolver:
         """Find the pictures; where nobody says how large to render, it is as large as the one to begin with."""
         image, mask = values.get("init_image"), values.get("mask_image")
         if isinstance(image, str):
-            path = values["init_image"] = str(self._folder / Path(image).expanduser())
+            path = values["init_image"] = str(self._folder / at_home(image))
             if not explicit.keys() & {"width", "height"}:
                 multiple = FAMILIES[self._confs.model(values["model"]).family].multiple
                 sides = zip(("width", "height"), self._confs.beside.picture_size(Path(path)), strict=True)
                 values |= {name: max(multiple, side - side % multiple) for name, side in sides}
         if isinstance(mask, str):
             stem = Path(image).stem if isinstance(image, str) else ""
-            values["mask_image"] = str(self._folder / Path(mask.replace("{stem}", stem)).expanduser())
+            values["mask_image"] = str(self._folder / at_home(mask.replace("{stem}", stem)))
         return values
 
     def _part(self, kind: type[Part], values: Sets) -> Part:

@@ -15,7 +15,7 @@ from batchgen.models.adapter import misfit
 from batchgen.models.digest import DigestCache
 from batchgen.models.enlarging import enlargement
 from batchgen.models.shelf import Shelf, in_natural_order
-from batchgen.shipped import shipped_model
+from batchgen.shipped import at_home, shipped_model
 from batchgen.wishes import PICTURES
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
@@ -138,7 +138,7 @@ class Beside:
         folder and in the folder of its kind there.
         """
         places = [folder] if name in PICTURES else [folder, *self._folders]
-        wanted = Path(pattern).expanduser()
+        wanted = at_home(pattern)
         whole = f"{wanted}/*" if name in PICTURES and (folder / wanted).is_dir() else str(wanted)
         # Path.glob takes no pattern that begins at the root.
         found = {Path(each).absolute() for place in places for each in glob.glob(str(place / whole), recursive=True)}  # noqa: PTH207

@@ -13,14 +13,13 @@ LARGEST = 1 << 30
 
 
 def is_no_file(path: Path) -> bool:
-    """Say whether `path` is a pipe, a device, a folder, or a link to one; what is not there is none of them.
+    """Say whether `path` is a pipe, a device, a folder, or a link to one.
 
-    Raises:
-        OSError: it cannot be looked at.
+    What is not there, or cannot be looked at, is none of them: whoever opens it hears why.
     """
     try:
         return not stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

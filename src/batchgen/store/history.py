@@ -81,7 +81,7 @@ def told(directory: RunDirectory, entries: Iterable[Entry]) -> History:
 
 
 def upscaled(directory: RunDirectory) -> tuple[Path, ...]:
-    """Return the pictures that `batchgen upscale` was last asked to make larger; none if that is not what is in there.
+    """Return the pictures that `batchgen upscale` was asked to make larger; none if that is not what is in there.
 
     Anybody may have written the list.
     """

@@ -130,7 +130,7 @@ class RunDirectory:
             folder.mkdir(parents=True, exist_ok=True)
 
     def obstacles(self) -> Iterator[tuple[Path, str]]:
-        """Yield what nobody can write here for, and why: links, also to nowhere, and files that are none.
+        """Yield what no run begins with, and why: links, and what is no file where one is read or written in place.
 
         The root may be a link, and so may files that are replaced and not written in place.
         """
@@ -140,6 +140,6 @@ class RunDirectory:
         for path in (*folders, *in_place):
             if path.is_symlink():
                 yield path, "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
-        for path in (*in_place, self.plan, self.manifest, self.settings, self.summary):
+        for path in (*in_place, self.plan, self.manifest, self.settings):
             if not (path in in_place and path.is_symlink()) and is_no_file(path):
                 yield path, "is no file, and batchgen reads and writes one there; move it away"

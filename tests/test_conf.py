@@ -23,7 +23,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def test_the_options_that_people_expect_are_there() -> None:
-    assert names("model") == ["demo_shapes", "flux_dev", "flux_dev_comfyui", "flux_schnell", "realvisxl_v30_turbo", "sd15", "sdxl"]
+    assert names("model") == [
+        "demo_shapes",
+        "flux_dev",
+        "flux_dev_comfyui",
+        "flux_schnell",
+        "realvisxl_v30_turbo",
+        "sd15",
+        "sdxl",
+    ]
     assert names("runtime") == ["auto", "cpu", "cuda", "mps"]
     assert names("output") == ["default", "fast"]
 

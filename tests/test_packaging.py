@@ -64,7 +64,8 @@ def test_the_version_stands_in_two_places_and_is_one():
 
 def test_every_direct_dependency_is_pinned_and_has_its_sentence():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["upscale"]]
     names = {requirement.split(">")[0].split("=")[0].split("<")[0].strip().lower() for requirement in wanted}
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.split("==")[0].lower() for line in lines if "==" in line}

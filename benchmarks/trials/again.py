@@ -58,5 +58,5 @@ def _again(shell: Shell, directory: RunDirectory, draw: random.Random, *words: s
     asked = [str(path) for path in pictures(directory)]
     draw.shuffle(asked)
     said = shell.types("reproduce", *asked, *words, "--json")
-    answers: list[dict[str, Any]] = json.loads(said.out)["pictures"]
+    answers: list[dict[str, Any]] = json.loads(said.out)["pictures"] if said.out else []
     return answers

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
@@ -196,13 +196,6 @@ class Noise:
 
 _START, _NOISE = Start(), Noise()
 
-
-@cache
-def _neutral(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """Return the fields of a part, each with the value at which it is left out of recipes."""
-    return tuple((each.name, each.default) for each in fields(kind))
-
-
 UNSAMPLED = Sampling(sampler="none", schedule="none", steps=0, guidance_scale=0.0)
 """Of jobs that denoise nothing: their model only makes a picture larger."""
 
@@ -248,7 +241,7 @@ class Job:
         beginning = () if self.start == _START else (self.start,)
         drawing = () if self.noise == _NOISE else (self.noise,)
         for part in (*denoising, self.canvas, self.numerics, *beginning, *drawing):
-            for name, neutral in _neutral(type(part)):
+            for name, neutral in _NEUTRAL[type(part)]:
                 value = getattr(part, name)
                 if value != neutral:
                     found[name] = value
@@ -319,6 +312,11 @@ PARTS: Mapping[str, type[Any]] = MappingProxyType(
     {"text": Text, "canvas": Canvas, "sampling": Sampling, "numerics": Numerics, "start": Start, "noise": Noise}
 )
 """The nested parts of a job by the name of its attribute."""
+
+_NEUTRAL: Mapping[type[Any], tuple[tuple[str, Any], ...]] = MappingProxyType(
+    {part: tuple((each.name, each.default) for each in fields(part)) for part in PARTS.values()}
+)
+"""The fields of each part, with the value at which they are left out of recipes."""
 
 
 def _annotations() -> dict[str, Any]:

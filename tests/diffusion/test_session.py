@@ -184,6 +184,17 @@ def test_the_largest_seed_renders(session, jobs):
     assert len(session().render(jobs(count=1, seed=2**64 - 1), quiet)) == 1
 
 
+def test_the_scale_of_the_first_noise_and_the_generator_of_steps_are_as_the_job_says(session, jobs):
+    here, sampler = session(), "euler_ancestral"
+    asked = [{}, {"noise_scale": "sigma"}, {"noise": "cpu_continued"}]
+    made = [jobs(count=1, sampler=sampler, **fields)[0] for fields in asked]
+    assert len({job.batch_key for job in made}) == 3
+
+    plain, *others = (pixels(here, [job])[0] for job in made)
+
+    assert not any(np.array_equal(plain, other) for other in others)
+
+
 def numpy_state():
     return np.random.get_state()[1].copy()  # noqa: NPY002 - the global one is meant
 

@@ -161,25 +161,27 @@ def test_copies_in_a_batch_are_made_once(engine, small, picture):
 
 
 def test_a_tile_that_does_not_fit_into_memory_is_made_smaller_and_the_record_says_so(engine, small, picture):
-    source, pixels = picture(300, 40)
+    source, pixels = picture(600, 40)
     session = engine.open(small)
-    once = session._network._once
+    once, calls = session._network._once, []
 
     def short_of_memory(part, dtype):
-        if part.shape[1] > 256:
+        calls.append(part.shape)
+        if len(calls) == 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         return once(part, dtype)
 
     session._network._once = short_of_memory
-    (one,) = rendered(session, job_for(small, source, 600, 80))
+    (one,) = rendered(session, job_for(small, source, 1200, 80))
 
-    assert one.facts["tiles"] == 2
+    assert [width for _, width, _ in calls] == [512, 152, 256, 256, 216]
+    assert one.facts["tiles"] == 3
     assert one.facts["out_of_memory"] == "tiles of less than 512 pixels"
     assert np.abs(one.pixels.astype(int) - direct(small.path, pixels)).max() <= 1
 
     session._network._once = lambda *_: (_ for _ in ()).throw(RuntimeError("can't allocate memory"))
     with pytest.raises(OutOfMemory):
-        rendered(session, job_for(small, source, 600, 80))
+        rendered(session, job_for(small, source, 1200, 80))
 
 
 def test_in_half_precision_it_says_so_and_full_precision_afterwards_is_what_it_was(engine, small, picture):

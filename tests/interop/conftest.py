@@ -111,15 +111,19 @@ def with_comment(tmp_path):
 class FakeShelf:
     """Weights that are here: names by hash and by what they are exactly called."""
 
-    def __init__(self, hashes=(), names=()):
+    def __init__(self, hashes=(), names=(), several=()):
+        self._several = dict(several)
         self._hashes = dict(hashes)
         self._names = dict(names)
 
-    def by_hash(self, kind, text):
+    def by_hash(self, kind, text, _called):
         return self._hashes.get((kind, text))
 
     def by_name(self, kind, text):
         return self._names.get((kind, text))
+
+    def several(self, kind, text):
+        return self._several.get((kind, text), ())
 
 
 @pytest.fixture

@@ -131,6 +131,17 @@ class TestShelf:
         assert found.recipe["upscale"] == {"model": "4x-UltraSharp.pth"}
         assert found.recipe["hires"] == {"scale": 2, "upscaler": "lanczos"}
 
+    def test_what_has_the_name_but_not_the_hash_is_taken_with_a_warning(self, shelf):
+        found = settled(self.FOUND, shelf(names={("checkpoint", "base"): "base"}))
+
+        assert found.recipe["model"] == "base"
+        assert "is taken by its name: the one here has another hash" in found.warnings[0]
+
+    def test_which_of_several_is_meant_is_not_guessed(self, shelf):
+        found = settled(self.FOUND, shelf(several={("lora", "ink"): ("/a/ink.safetensors", "/b/ink.safetensors")}))
+
+        assert any("is both '/a/ink.safetensors' and '/b/ink.safetensors'" in each for each in found.warnings)
+
     def test_what_is_not_here_stands_as_it_was_written_with_a_warning(self, shelf):
         found = settled(self.FOUND, shelf())
 

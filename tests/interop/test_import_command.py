@@ -1,5 +1,6 @@
 """`batchgen import` and `batchgen show --comfyui`, as real processes."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -99,6 +100,20 @@ def test_a_checkpoint_that_is_not_here_is_said_and_commented(types, tmp_path, pn
 
     assert "# Not found here: checkpoint dreamshaper_8" in done.stdout
     assert "checkpoint 'dreamshaper_8' is not in the models folders" in done.stderr
+
+
+def test_a_renamed_file_is_found_where_hashing_is_asked_for(types, tmp_path, png):
+    file = tmp_path / "models/loras/renamed.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes((2).to_bytes(8, "little") + b"{}" + b"data")
+    text = PARAMS.format(1).replace("a cat", "a cat <lora:grain:1>")
+    png("a.png", parameters=f'{text}, Lora hashes: "grain: {hashlib.sha256(b"data").hexdigest()[:12]}"')
+
+    without, hashed = types("import", "a.png"), types("import", "a.png", "--hash")
+
+    assert "# Not found here: lora grain" in without.stdout
+    assert "a cat <lora:renamed:1>" in hashed.stdout
+    assert "lora 'grain' (hash" in hashed.stderr
 
 
 def test_a_source_that_is_not_beside_the_manifest_is_said(types, tmp_path, comfy_graph):

@@ -83,6 +83,7 @@ class FakeBeside:
         raise NotImplementedError
 
     def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
+        assert name in ("loras", "model", "vae", "init_image", "mask_image")
         return [folder / path for path in self.globbed.get(pattern, [])]
 
 

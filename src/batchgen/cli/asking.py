@@ -147,6 +147,7 @@ def _exists(path: Path) -> bool:
 def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]], request: Request) -> Asked:
     from batchgen.manifest import adhoc, read_manifest
     from batchgen.plan.expand import expand
+    from batchgen.plan.pictures import with_pictures
     from batchgen.settings import load_settings
     from batchgen.store.layout import RunDirectory
 
@@ -159,6 +160,8 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
         manifest = read_manifest(resumed.manifest)
     else:
         manifest = adhoc() if place is None else read_manifest(_manifest(place))
+    # Once: what is kept with the run asks for the same pictures as what is planned now.
+    manifest = with_pictures(manifest, fields.keys(), settings)
     with growing():
         sweep = expand(manifest, fields, Hashed(settings), limit=request.max_jobs)
     directory = resumed or RunDirectory(request.into or settings.output.root / manifest.name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from batchgen.interop.imported import Imported, Kind
+    from batchgen.interop.imported import Imported
     from batchgen.interop.shelf import Shelf
 
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 @click.argument("places", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="MANIFEST", help="Write here, not to stdout.")
 @click.option("--lenient", is_flag=True, help="Leave out what is not understood, with a warning.")
-def import_(places: tuple[Path, ...], output: Path | None, lenient: bool) -> int:
+@click.option("--hash", "hashing", is_flag=True, help="Hash all weights that are here, to find renamed ones.")
+def import_(places: tuple[Path, ...], output: Path | None, lenient: bool, hashing: bool) -> int:
     """Make a manifest of pictures and workflows of ComfyUI, A1111's web UI and its relatives, InvokeAI, or batchgen.
 
     A folder is searched for pictures; what cannot be read there is counted at the end. Files that are named must be
-    understood, or nothing is written.
+    understood, or nothing is written. Weights are found by hash, then by exact name; hashes are computed of files of
+    the same name only, unless --hash is given.
 
     \b
     batchgen import workflow.json -o herons.yaml
@@ -35,7 +37,7 @@ def import_(places: tuple[Path, ...], output: Path | None, lenient: bool) -> int
     read = _Reading(lenient=lenient)
     found = [each for place in places for each in read.place(place)]
     read.refuse_named()
-    shelf = _shelf()
+    shelf = _shelf(hashing=hashing)
     pictures = different(settled(each, shelf) for each in found)
     if not pictures:
         read.say_table()
@@ -151,23 +153,10 @@ def _absent(picture: "Imported", output: Path | None) -> Iterator[str]:
             yield f"{field} {name!r} is not beside the manifest; put it there (ComfyUI keeps it in its folder input)"
 
 
-def _shelf() -> "Shelf":
+def _shelf(*, hashing: bool) -> "Shelf":
     from batchgen.settings import load_settings, parse_words
 
-    return _Options(load_settings(parse_words([]), cwd=Path.cwd()).model_names())
-
-
-class _Options:
-    """The options of conf/model/, by their names."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
-
-    def by_hash(self, kind: "Kind", text: str) -> str | None:  # noqa: ARG002  # options have no hash of a file
-        return None
-
-    def by_name(self, kind: "Kind", text: str) -> str | None:
-        return text if kind == "checkpoint" and text in self._names else None
+    return load_settings(parse_words([]), cwd=Path.cwd()).weights(hashing=hashing)
 
 
 def _listed(places: Sequence[Path], most: int = 5) -> str:

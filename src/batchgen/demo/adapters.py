@@ -89,7 +89,7 @@ def attached(models: Mapping[str, nn.Module], scales: Iterable[tuple[Adapter, fl
 
 def _adding(layer: Beside, scale: float) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
     def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + scale * layer(inputs[0])
+        return output + scale * cast("Tensor", layer(inputs[0]))
 
     return add
 

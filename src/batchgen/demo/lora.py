@@ -65,7 +65,7 @@ class Course:
 
 
 COURSES: Final[Mapping[str, Course]] = {
-    "striped": Course(style="striped", parts=("unet", "text_encoder"), save=save_kohya, steps=1000),
+    "striped": Course(style="striped", parts=("unet", "text_encoder"), save=save_kohya, steps=2500),
     "outlined": Course(style="outlined", parts=("unet",), save=save_diffusers, steps=1500, beside="striped"),
 }
 

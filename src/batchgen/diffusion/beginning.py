@@ -124,11 +124,13 @@ def _opened(source: File | Stage) -> Image.Image:
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
     """Return a picture of 16 bits a channel in 8; Pillow would cut off what is over 255."""
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, dtype=np.float64)
-        most = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray(np.round(values / most * 255).astype(np.uint8), mode="L")
-    return picture
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+    # Of 32 bits nobody says what white is.
+    usual = (65535.0,) if picture.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+    most = next((each for each in usual if values.max(initial=0) <= each), usual[-1])
+    return Image.fromarray(np.round(np.clip(values / most, 0, 1) * 255).astype(np.uint8))
 
 
 def _on_grey(picture: Image.Image) -> Image.Image:
@@ -156,8 +158,17 @@ def _path(job: Job) -> str | None:
 
 def _widened(mask: Image.Image, start: Start) -> Image.Image:
     if start.mask_grow:
-        mask = mask.filter(ImageFilter.MaxFilter(2 * start.mask_grow + 1))
+        mask = Image.fromarray(_grown(_grown(np.asarray(mask), start.mask_grow).T, start.mask_grow).T)
     return mask.filter(ImageFilter.GaussianBlur(start.mask_blur)) if start.mask_blur else mask
+
+
+def _grown(values: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    """Return the largest of the values up to `by` rows away. Pillow's filter would take a square of that for each."""
+    found, seen, wanted = np.pad(values, ((by, by), (0, 0))), 1, 2 * by + 1
+    while seen < wanted:
+        step = min(seen, wanted - seen)
+        found, seen = np.maximum(found[:-step], found[step:]), seen + step
+    return found
 
 
 def _fitted(picture: Image.Image, canvas: Canvas, start: Start) -> Image.Image:

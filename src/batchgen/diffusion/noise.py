@@ -31,7 +31,7 @@ class Origin:
     which ends with this row; the first latent, and a Brownian path, are those of a batch of any size.
     """
     device: Literal["cpu", "cpu_continued", "nv"] = "cpu"
-    """torch's generator on the CPU, begun anew for the noise of steps or continued; or what a CUDA device would draw."""
+    """torch's generator on the CPU, begun anew for the noise of steps or continued; or what a CUDA device draws."""
 
     @property
     def plain(self) -> bool:

@@ -79,7 +79,7 @@ class Stepper:
         """Return `latents` that are outside of `mask` what `source` is at this level, as ComfyUI keeps them.
 
         Args:
-            latents: What `step` will be given.
+            latents: Those of the sampler.
             source: The picture's latent, in its own scale.
             noise: That of the first latent.
             mask: 1 where the picture is painted anew, of a shape that fits.
@@ -90,15 +90,21 @@ class Stepper:
             known = known / sqrt(sigma**2 + 1)
         return latents * mask + known * (1 - mask)
 
-    def seeing(self, output: Tensor, latents: Tensor, source: Tensor, mask: Tensor) -> Tensor:
-        """Return the denoiser's `output`, but as if outside of `mask` it saw `source`."""
-        sigma = self._level
-        x = latents * sqrt(sigma**2 + 1) if self._solver.preserving else latents
+    def seeing(self, output: Tensor, kept: Tensor, latents: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        """Return the denoiser's `output` for `kept`, as one for `latents`, and as if outside of `mask` it saw `source`.
+
+        As in ComfyUI the sampler goes on from its own latents: on a soft edge they are not those that are denoised.
+        """
+        sigma, known = self._level, mask == 1
+        scale = sqrt(sigma**2 + 1) if self._solver.preserving else 1.0
         if self._prediction == "epsilon":
-            other = (x - source) / sigma
+            seen = kept * scale - sigma * output.float()
+            other = (latents * scale - torch.lerp(source, seen, mask)) / sigma
         else:
-            other = (x / (sigma**2 + 1) - source) * (sqrt(sigma**2 + 1) / sigma)
-        return output.float() * mask + other * (1 - mask)
+            spread = sigma / sqrt(sigma**2 + 1)
+            seen = kept * scale / (sigma**2 + 1) - spread * output.float()
+            other = (latents * scale / (sigma**2 + 1) - torch.lerp(source, seen, mask)) / spread
+        return torch.where(known, output.float(), other)
 
     @property
     def _level(self) -> float:

@@ -271,12 +271,13 @@ class Batch:
         mask = None if self.begun is None else self.begun.mask
         evaluations, told = 0, 0
         for timestep in stepper.timesteps:
+            kept = latents
             if self.begun is not None and mask is not None:
-                latents = stepper.kept(latents, self.begun.latents, noise, mask)
-            output = predict(stepper.model_input(latents), timestep)
+                kept = stepper.kept(latents, self.begun.latents, noise, mask)
+            output = predict(stepper.model_input(kept), timestep)
             evaluations += 1
             if self.begun is not None and mask is not None:
-                output = stepper.seeing(output, latents, self.begun.latents, mask)
+                output = stepper.seeing(output, kept, latents, self.begun.latents, mask)
             latents = stepper.step(output, latents)
             if stepper.steps_taken > told:
                 told = stepper.steps_taken

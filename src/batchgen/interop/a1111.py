@@ -5,7 +5,7 @@
     Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.0, Seed: 1, Size: 512x512, ...
 
 It is a courtesy to other tools: what A1111 has a key for stands under that key, and what it has none for under one of
-ours, which `a1111_own` reads again. The grammar cannot hold every prompt (one with a line `Negative prompt:` of its own,
+ours, which `a1111_own` reads again. The grammar cannot hold every prompt (one with a line `Negative prompt:` in it,
 or with white space at its ends, comes back changed), so batchgen itself reads its record instead.
 """
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from batchgen.interop.imported import Imported, Kind, Needed, frozen, stem
 
-_LORA_TAG: Final = re.compile(r"<lora:([^:>]+)")
+_LORA_TAG: Final = re.compile(r"<lora:([^:<>]+)")
 
 Names = Mapping[tuple[Kind, str], str]
 """What is written in the manifest, by kind and by what was written in the source."""
@@ -16,23 +16,28 @@ Names = Mapping[tuple[Kind, str], str]
 class Shelf(Protocol):
     """The weights that are on this machine."""
 
-    def by_hash(self, kind: Kind, text: str) -> str | None:
+    def by_hash(self, kind: Kind, text: str, called: str, /) -> str | None:
         """Return the name of the file that has this hash, as a manifest writes it; None if there is none.
 
         Args:
             kind: What the file is for.
             text: Hex digits, as `Needed.hash` describes them. A file whose hash would have to be computed may be
-                passed over: its name is tried next.
+                passed over, unless its stem is `called`: names are tried next.
+            called: The stem that the file has where it comes from; may be empty.
         """
         ...
 
-    def by_name(self, kind: Kind, text: str) -> str | None:
+    def by_name(self, kind: Kind, text: str, /) -> str | None:
         """Return the name of the one file called exactly so, as a manifest writes it; None if there is none.
 
         Args:
             kind: What the file is for.
             text: A path below the folder of its kind, with `/` and an ending, or a file's stem.
         """
+        ...
+
+    def several(self, kind: Kind, text: str, /) -> tuple[str, ...]:
+        """Return all that `by_name` might mean."""
         ...
 
 
@@ -48,9 +53,11 @@ def settled(found: Imported, shelf: Shelf) -> Imported:
         here = _here(each, shelf)
         names[each.kind, _written(each)] = here or _written(each)
         if here is None:
-            warnings.append(f"{_called(each)} is not in the models folders; it stands as it was written")
+            warnings.append(f"{_called(each)} {_why(each, shelf)}; it stands as it was written")
         elif stem(here) != stem(each.name or here):
             warnings.append(f"{_called(each)} is called {here!r} here")
+        elif each.hash and not _by_hash(each, shelf):
+            warnings.append(f"{_called(each)} is taken by its name: the one here has another hash, or cannot be hashed")
     model = names["checkpoint", _written(found.checkpoint)] if found.checkpoint else None
     recipe = frozen({"model": model} | _renamed(found.recipe, names))
     return replace(found, recipe=recipe, warnings=tuple(dict.fromkeys(warnings)))
@@ -63,11 +70,21 @@ def missing(found: Imported, shelf: Shelf) -> tuple[Needed, ...]:
 
 
 def _here(needed: Needed, shelf: Shelf) -> str | None:
-    if needed.hash and (name := shelf.by_hash(needed.kind, needed.hash)):
+    if needed.hash and (name := _by_hash(needed, shelf)):
         return name
     if not needed.name:
         return None
     return shelf.by_name(needed.kind, needed.name) or shelf.by_name(needed.kind, stem(needed.name))
+
+
+def _by_hash(needed: Needed, shelf: Shelf) -> str | None:
+    return shelf.by_hash(needed.kind, needed.hash, stem(needed.name))
+
+
+def _why(needed: Needed, shelf: Shelf) -> str:
+    """Say why a file is not named here, in words that follow its name."""
+    several = shelf.several(needed.kind, needed.name) or shelf.several(needed.kind, stem(needed.name))
+    return f"is both {several[0]!r} and {several[1]!r}" if len(several) > 1 else "is not in the models folders"
 
 
 def _written(needed: Needed) -> str:

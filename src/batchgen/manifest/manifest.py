@@ -10,11 +10,12 @@ from batchgen.manifest.reading import Location
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One item of `prompts`: a text, a template, or a file with one of these in each line."""
+    """One item of `prompts`: a text, a template, a file with one of these in each line, or pictures that tell one."""
 
-    kind: Literal["prompt", "template", "file"]
+    kind: Literal["prompt", "template", "file", "pictures"]
     text: str
-    """The prompt, kept literally; the template; or the path of the file, relative to the manifest."""
+    """The prompt, kept literally; the template; or the path of the file or pattern of pictures, relative to the
+    manifest."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else the entry says: recipe fields, `model`, `size`, the values of prompt variables, options of bundles."""
     name: str | None = None
@@ -25,6 +26,8 @@ class Entry:
     """How many prompts to draw from a template; None: all of them."""
     sample_seed: int = 0
     """Of the draw. The pictures' seeds are another thing."""
+    lenient: bool = False
+    """Of pictures: whether those that tell nothing are passed over, and what is not understood is left out."""
     where: str = ""
     """A place to click."""
 
@@ -62,6 +65,8 @@ class Manifest:
     compare: Mapping[str, str] | None = field(default_factory=dict)
     """Axis names under `x`, `y`, `page`; empty: not said; None: pictures only."""
     lines: Mapping[Location, int] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    """What reading its pictures made known; a person should hear of it."""
     words: Mapping[Location, str] = field(default_factory=dict)
     """What came from the command line instead of the file: the word, by where it went."""
 

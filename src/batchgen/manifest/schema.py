@@ -152,6 +152,7 @@ def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _definitions(fields: Mapping[str, Any]) -> dict[str, Any]:
     labels = {"name": {"type": "string"}, "note": {"type": "string"}}
     extra = {name: each for name, each in fields.items() if name != "prompt"}
+    lenient = {"lenient": _described({"type": "boolean"}, "Pass over pictures that tell nothing.")}
     draw = {"mode": {"enum": ["all", "sample"]}, "count": {"type": "integer", "minimum": 1}}
     return {
         "option": {
@@ -165,6 +166,7 @@ def _definitions(fields: Mapping[str, Any]) -> dict[str, Any]:
                 _entry("prompt", "Kept literally, whatever characters it has.", {**extra, **labels}),
                 _entry("template", "{a|b} is either; ${name} is the value of an axis.", {**extra, **labels, **draw}),
                 _entry("file", "A .txt, .csv or .jsonl beside the manifest.", extra),
+                _entry("pictures", "A pattern: pictures that tell how they were made.", {**extra, **lenient}),
             ]
         },
         "seeds": {

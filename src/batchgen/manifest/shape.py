@@ -122,8 +122,8 @@ def entry_of(document: Document) -> Entry:
     """
     shape = _Shape(document)
     entry = shape.entry((), document.value)
-    if entry.kind == "file":
-        shape.fail((), "a prompt file inside a prompt file; name it in the manifest")
+    if entry.kind in ("file", "pictures"):
+        shape.fail((), f"{entry.kind}: inside a prompt file there are prompts alone; name it in the manifest")
     return entry
 
 
@@ -221,11 +221,11 @@ class _Shape:
         """Return one item of `prompts`."""
         if not isinstance(value, dict):
             return Entry(kind="prompt", text=self.text(at, value), where=self.where(at))
-        kinds = [key for key in ("prompt", "template", "file") if key in value]
+        kinds = [key for key in ("prompt", "template", "file", "pictures") if key in value]
         if len(kinds) != 1:
             keys = ", ".join(value) or "nothing"
             hint = "" if kinds else "; a text with a colon in it needs quotes"
-            self.fail(at, f"needs exactly one of prompt, template, file; it has: {keys}{hint}")
+            self.fail(at, f"needs exactly one of prompt, template, file, pictures; it has: {keys}{hint}")
         kind = kinds[0]
         rest = {key: each for key, each in value.items() if each is not None}
         for key, each in rest.items():
@@ -233,16 +233,21 @@ class _Shape:
         text = self.text((*at, kind), rest.pop(kind, None))
         sample, sample_seed = self.draw(at, rest) if kind == "template" else (None, 0)
         labels = {key: self.text((*at, key), rest.pop(key)) for key in ("name", "note") if key in rest}
-        if labels and kind == "file":
-            self.fail(at, "name and note belong to the lines of the file, not to the file")
+        if labels and kind in ("file", "pictures"):
+            whose = "lines of the file, not to the file" if kind == "file" else "pictures, not to all of them"
+            self.fail(at, f"name and note belong to the {whose}")
+        lenient = rest.pop("lenient", False) if kind == "pictures" else False
+        if not isinstance(lenient, bool):
+            self.fail((*at, "lenient"), f"lenient: must be true or false, not {_shown(lenient)}")
         return Entry(
-            kind=kind,  # type: ignore[arg-type]  # one of the three above
+            kind=kind,  # type: ignore[arg-type]  # one of the four above
             text=text,
             fields=rest,
             name=labels.get("name"),
             note=labels.get("note"),
             sample=sample,
             sample_seed=sample_seed,
+            lenient=lenient,
             where=self.where(at),
         )
 

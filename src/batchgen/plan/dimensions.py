@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from batchgen.errors import ManifestError, unknown_name
@@ -84,19 +85,24 @@ def _files(
     name: str, placed: Sequence[tuple[Any, str | None]], manifest: Manifest, reader: FieldReader
 ) -> Iterator[Option]:
     """Yield an option for each file, labelled by what differs in their paths, and for what else stands beside them."""
-    found: dict[str, Any] = {}
+    written: list[tuple[Any, str | None]] = []
+    found: list[str] = []
     for value, where in placed:
         if not is_pattern(name, value):
-            found[label(value)] = value
+            written.append((value, where))
             continue
         pattern = value["files"] if isinstance(value, dict) else value
-        files = reader.confs.beside.files(name, pattern, manifest.folder)
+        files = [str(file) for file in reader.confs.beside.files(name, pattern, manifest.folder)]
         if not files:
             raise ManifestError(f"{name}: no file is like {pattern!r}", where=where)
-        found |= zip(labels([file.as_posix() for file in files]), map(str, files), strict=True)
-    for shown, value in found.items():
-        number = int(shown) if all(each.isdecimal() for each in found) else shown
-        yield Option(coordinates=(number,), sets=reader.read(name, value, placed[0][1]))
+        fresh = [file for file in files if file not in found]
+        found += fresh
+        written += [(file, where) for file in fresh]
+    shown = dict(zip(found, labels([Path(file).as_posix() for file in found]), strict=True))
+    numbers = len(found) == len(written) and all(each.isdecimal() for each in shown.values())
+    for value, where in written:
+        said = shown.get(value, label(value)) if isinstance(value, str) else label(value)
+        yield Option(coordinates=(int(said) if numbers else said,), sets=reader.read(name, value, where))
 
 
 def _options(name: str, value: Any, where: str | None, reader: FieldReader, *, ranges: bool) -> Iterator[Option]:

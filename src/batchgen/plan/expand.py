@@ -21,6 +21,7 @@ from batchgen.plan.dimensions import Dimension, read_dimensions
 from batchgen.plan.exclude import Exclusions
 from batchgen.plan.fields import Confs, FieldReader
 from batchgen.plan.making import Maker, Ordered, instead
+from batchgen.plan.pictures import with_pictures
 from batchgen.plan.prompts import read_prompts
 from batchgen.plan.resolve import Parts, Resolver
 from batchgen.plan.subset import drawn
@@ -123,7 +124,7 @@ def expand(manifest: Manifest, fields: Fields, confs: Confs, *, limit: int = DEF
         UsageError: a word is wrong, with its place; or there are more than `limit` cells.
         ModelError: a model cannot do what is asked, or is not on this machine. Models are looked for last.
     """
-    manifest = with_words(manifest, fields)
+    manifest = with_words(with_pictures(manifest, fields.keys(), confs), fields)
     reader = FieldReader(confs=confs)
     dimensions = read_dimensions(manifest, reader)
     seeds = _seeds(manifest)
@@ -172,7 +173,7 @@ class _Expansion:
             product=product,
             excluded=self._exclusions.count,
             notes=tuple(self._notes(product, seeds)),
-            warnings=(*self._exclusions.warnings(), *self._without_effect()),
+            warnings=(*self._manifest.told, *self._exclusions.warnings(), *self._without_effect()),
             overruled=tuple(self._overruled({id(row.parts): row.parts for row, _ in rows}.values())),
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from batchgen.engine import Runtime
 from batchgen.errors import ManifestError, UsageError, unknown_name
+from batchgen.interop.shelf import Shelf
 from batchgen.job import FIELDS, File, Model, check_field
 from batchgen.manifest.reading import text_problem
 from batchgen.manifest.shape import CHOICES, KEYS
@@ -142,6 +143,10 @@ class Confs(Protocol):
     @property
     def beside(self) -> Beside:
         """What jobs use beside models."""
+        ...
+
+    def weights(self) -> Shelf:
+        """The weights on this machine by exact name and by hash."""
         ...
 
 

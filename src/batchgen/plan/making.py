@@ -49,7 +49,8 @@ class Maker:
             ManifestError: a picture is not here, or what was ordered makes no sense together.
         """
         parts = ordered.parts
-        if not parts.wishes and "<lora:" not in ordered.text.prompt and not self._embeddings(ordered.text):
+        named = "<lora:" in ordered.text.prompt or self._embeddings(ordered.text)
+        if not (parts.wishes or parts.start.mask_alpha or named):
             return self._plain(ordered)
         job = self._beginning(self._dressed(self._plain(ordered), parts), ordered)
         if isinstance(hires := parts.wishes.get("hires"), Hires):

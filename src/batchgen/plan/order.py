@@ -36,8 +36,7 @@ def in_order(cells: Sequence[Cell], order: Order) -> list[Cell]:
     def key(place: int) -> tuple[int, ...]:
         job = cells[place].job
         begins = job.init_image is not None
-        # Another precision means that the model is read again.
-        loaded = (_rounds(job), ranks.of(_host(job)), ranks.of(job.numerics.precision), depth(job) if begins else 0)
+        loaded = (_rounds(job), *map(ranks.of, _host(job)), depth(job) if begins else 0)
         laid_beside = (ranks.of(job.loras), ranks.of((job.vae, job.embeddings)))
         shape = (ranks.of(job.canvas), ranks.of(job.numerics), ranks.of(job.sampling))
         return (
@@ -52,9 +51,12 @@ def in_order(cells: Sequence[Cell], order: Order) -> list[Cell]:
     return [cells[place] for place in sorted(range(len(cells)), key=key)]
 
 
-def _host(job: Job) -> Model:
-    """Return the model that a job goes with: an upscaler goes with the one whose pictures it enlarges."""
-    return _host(job.stages[0]) if job.stages and job.unsampled else job.model
+def _host(job: Job) -> tuple[Model, str]:
+    """Return the model that a job goes with: an upscaler goes with the one whose pictures it enlarges.
+
+    The precision is beside it, for in another one a model is read again.
+    """
+    return _host(job.stages[0]) if job.stages and job.unsampled else (job.model, job.numerics.precision)
 
 
 def _rounds(job: Job) -> int:
@@ -69,8 +71,11 @@ def depth(job: Job) -> int:
 
 
 def batches(cells: Iterable[Cell], most: int) -> Iterator[Batch]:
-    """Cut ordered cells into batches: neighbours of equal `batch_key` and length, at most `most` of them."""
-    for _, run in groupby(cells, key=lambda cell: (cell.job.batch_key, chunks_of(cell.job))):
+    """Cut ordered cells into batches: neighbours of equal `batch_key` and length, at most `most` of them.
+
+    What begins with another one's picture is never in a batch with it.
+    """
+    for _, run in groupby(cells, key=lambda cell: (cell.job.batch_key, depth(cell.job), chunks_of(cell.job))):
         members = list(run)
         for start in range(0, len(members), most):
             yield tuple(members[start : start + most])

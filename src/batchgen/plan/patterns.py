@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,4 +41,13 @@ def labels(paths: Sequence[str]) -> list[str]:
     last = next((i for i in range(shortest - first) if len({each[-1 - i] for each in words}) > 1), shortest - first)
     found = ["".join(each[first : len(each) - last]).strip(" ._/-") for each in words]
     # The one without a number has nothing that the others have not: its whole name says which it is.
-    return [each or _ENDINGS.sub("", Path(path).name) for each, path in zip(found, paths, strict=True)]
+    found = [each or _ENDINGS.sub("", Path(path).name) for each, path in zip(found, paths, strict=True)]
+    return _all_different(found, [Path(path).name for path in paths], paths)
+
+
+def _all_different(found: list[str], *longer: Sequence[str]) -> list[str]:
+    """Return labels, of which those that are there twice say more: `fox.png` and `fox.jpg`."""
+    for longer_ones in longer:
+        count = Counter(found)
+        found = [more if count[each] > 1 else each for each, more in zip(found, longer_ones, strict=True)]
+    return found if len(set(found)) == len(found) else [*longer[-1]]

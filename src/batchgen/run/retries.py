@@ -62,6 +62,15 @@ class Queue:
         cells = () if batch is None or batch.rehearsal else batch.cells
         return frozenset(stage.id for cell in cells for stage in cell.job.stages)
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of the jobs that are still to be made."""
+        return frozenset(cell.job.id for batch in self._waiting for cell in batch.cells)
+
+    def postpone(self) -> None:
+        """Put the next batch behind all others: what it begins with is among them, for another attempt."""
+        self._waiting.append(self._waiting.popleft())
+
     def without(self, stages: Container[str]) -> tuple[Cell, ...]:
         """Take out of the next batch the cells that need one of `stages`, and return them."""
         batch = self._waiting.popleft()

@@ -183,9 +183,16 @@ class Supervisor:
         return frozenset(id_ for id_ in queue.stages if self.picture_of(id_) is None)
 
     def _without_stages(self, queue: Queue) -> Iterator[GivenUp]:
-        """Give up what begins with a picture that nobody is making any more."""
+        """Give up what begins with a picture that nobody is making any more, and postpone what can begin later."""
+        waiting: frozenset[str] | None = None
         while not self._in_hand and (missing := self._missing(queue)):
-            yield from _given_up(queue.without(missing), "the picture that it begins with was not made", 0)
+            waiting = queue.ids if waiting is None else waiting
+            if lost := missing - waiting:
+                given_up = queue.without(lost)
+                waiting -= {cell.job.id for cell in given_up}
+                yield from _given_up(given_up, "the picture that it begins with was not made", 0)
+            else:
+                queue.postpone()
 
     def _fill(self, queue: Queue) -> None:
         while self._can_take(queue):

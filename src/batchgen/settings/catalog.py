@@ -7,15 +7,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from batchgen.errors import ModelError
+from batchgen.errors import ConfError, ModelError
 from batchgen.job import FIELDS, Model, check_field
 from batchgen.models.digest import DigestCache, OnHash, model_digest
 from batchgen.models.families import FAMILIES
-from batchgen.models.find import Source
+from batchgen.models.find import Source, find
 from batchgen.models.option import ModelConf, read_option
 from batchgen.models.resolve import family_of, files_of, resolve
+from batchgen.models.shelf import Shelf
 from batchgen.settings.beside import Beside, stand_in
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
+from batchgen.settings.weights import Weights
+from batchgen.shipped import shipped_model
 from batchgen.strict import Types, read_with
 
 _SAMPLER: Types = {name: kind for name, kind in FIELDS.items() if name not in {"prompt", "seed"}}
@@ -107,6 +110,22 @@ class Catalog:
             model = resolve(self.model(name), self._folders, self._digests, on_hash)
             self._resolved[name] = stand_in(model) if self._fake else model
         return self._resolved[name]
+
+    def weights(self, *, hashing: bool) -> Weights:
+        """Return what is here by exact name and by hash."""
+        shelf = Shelf([*self._folders, shipped_model("")])
+        return Weights(self.names("model"), shelf, self._digests, self._digest, hashing=hashing)
+
+    def _digest(self, name: str, known: bool) -> str | None:  # a `DigestOf`
+        try:
+            conf = self.model(name)
+            files = files_of(conf, find(conf.source, self._folders, name=name).absolute(), self._folders)
+            if known and any(self._digests.known(file) is None for file in files.values()):
+                return None
+            digest = model_digest(files, self._digests)
+        except (ModelError, ConfError):
+            return None
+        return stand_in(Model(digest=digest, family="", name="", path="")).digest if self._fake else digest
 
     def changed(self, model: Model) -> str | None:
         """Say why the files of a model, which was resolved, are no longer those that were hashed."""

@@ -24,6 +24,7 @@ from batchgen.settings.beside import Beside
 from batchgen.settings.catalog import Catalog, Stored
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolved
 from batchgen.settings.hooks import SECTION, OnFinish, load_hooks
+from batchgen.settings.weights import Weights
 from batchgen.settings.words import SETTINGS, Words
 from batchgen.strict import Misread, Types, place, read, read_value, read_with
 
@@ -150,6 +151,10 @@ class Settings:
     def beside(self) -> Beside:
         """What jobs use beside models: adapters, autoencoders, embeddings, upscalers, pictures."""
         return self.catalog.beside
+
+    def weights(self, *, hashing: bool = False) -> Weights:
+        """Return the weights on this machine by exact name and by hash; `hashing`: whatever that takes."""
+        return self.catalog.weights(hashing=hashing)
 
     def changed(self, model: Model) -> str | None:
         """Say why the files of `model`, which was resolved here, are not those that were hashed; None if they are.

@@ -11,6 +11,7 @@ from batchgen.interop.comfyui_recipes import Branch, branch_of
 from batchgen.interop.comfyui_values import Decoded, Enlarged, Image, Loaded, Resized
 from batchgen.interop.comfyui_workflow import is_workflow, read_workflow
 from batchgen.interop.imported import Findings, Imported, Needed, Unreadable, frozen
+from batchgen.sampling.names import SAMPLERS
 
 OURS: Final = "batchgen"
 """Under this key of a node's `_meta` a graph of ours says what ComfyUI has no input for."""
@@ -100,9 +101,16 @@ def _pictures(node: Node, branch: Branch, findings: Findings, source: str) -> It
         checkpoint=Needed(kind="checkpoint", name=branch.checkpoint),
         files=branch.files,
         name=name.replace("\\", "/").rsplit("/", 1)[-1] or None if name else None,
-        warnings=tuple(findings.warnings),
+        warnings=(*findings.warnings, *_of_batch(branch)),
         refused=tuple(findings.refused),
     )
     yield first
     for index in range(1, branch.batch):
         yield replace(first, recipe=frozen({**first.recipe, "noise_index": index}))
+
+
+def _of_batch(branch: Branch) -> Iterator[str]:
+    """Say of a batch what no recipe can: how many pictures drew the noise of the steps together."""
+    sampler = SAMPLERS.get(str(branch.recipe.get("sampler")))
+    if branch.batch > 1 and sampler is not None and sampler.stochastic:
+        yield f"a batch of {branch.batch} with {sampler.name}: only the last picture's noise is drawn alike, others differ"

@@ -24,7 +24,10 @@ from trials.command import FAKE, LONGEST, Shell, children, faults
 from trials.watching import Watch
 
 _NAP = 10
-"""Milliseconds of a step of the fake engine: a picture of three takes several times as long as its encoding."""
+"""Milliseconds of a step for each picture of a batch: three of them are several times as long as the encoding."""
+
+_AVERAGE = 30
+"""Kills from which on the average is judged: on a machine with much else to do, one may cost several quick pictures."""
 
 _SPAN = 1.5
 """A life is at most so many times as long as a run of one picture: moments of start-up count as much as others."""
@@ -84,7 +87,7 @@ def embedded(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched)
 
 
 def _trial(night: Night, count: int, folder: Path, seed: int, meddle: Meddle) -> Row:
-    shell = Shell(folder=folder, extra=faults({"do": "sleep", "value": _NAP}))
+    shell = Shell(folder=folder, extra=faults({"do": "sleep", "value": _NAP * night.batch}))
     killing = _Killing(night=night, shell=shell, most=count, draw=random.Random(seed), tally=_Tally())
     begun = time.monotonic()
     killing.measure()
@@ -190,6 +193,7 @@ def _row(night: Night, tally: _Tally, directories: int, seconds: float) -> Row:
     counts |= {"most by one kill": tally.most, "strange ends": len(tally.strange)}
     share = ", ".join(f"{tally.killed[name]} {name}" for name in ("run", "worker", "both"))
     note = f"killed: {share}; {directories} directories; {tally.held} starts found the old worker alive"
-    ok = not any(found[name] for name in bad) and not tally.strange and tally.twice <= night.batch * kills
+    ok = not any(found[name] for name in bad) and not tally.strange
+    ok = ok and (kills < _AVERAGE or tally.twice <= night.batch * kills)
     told = "".join(f"; {each}" for each in tally.strange)
     return Row(name=night.name, tried=kills, counts=counts, ok=ok, note=f"{note}; {seconds:.0f} s{told}")

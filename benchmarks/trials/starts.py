@@ -14,11 +14,13 @@ from statistics import median
 
 from batchgen.store.layout import RunDirectory
 from trials import Meddle, Row, untouched
-from trials.command import FAKE, LONGEST, Shell, faults
+from trials.command import FAKE, LONGEST, Shell, children, faults
 from trials.watching import Watch
 
-_PICTURES = 40
-_WORDS = ("run", "--prompt", "a red circle", "--seeds", f"0..{_PICTURES - 1}", FAKE, "output.sheets=false")
+_PICTURES = 2000
+_WORDS = ("run", "--prompt", "a red circle", "--seeds", f"0..{_PICTURES - 1}", FAKE, "steps=1", "runtime.batch=1")
+_NAP = 150
+"""Milliseconds of a picture: the winner has minutes to do, however slowly the other one starts."""
 
 Places = Callable[[Path], tuple[Path, Path]]
 """Where the two runs begin, below a folder."""
@@ -31,7 +33,7 @@ def _one_place(folder: Path) -> tuple[Path, Path]:
 def pairs(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched, places: Places = _one_place) -> Row:
     """Start two at once, `count` times. The winner is interrupted once the other one has ended, so that none waits."""
     draw, found, waited = random.Random(seed), Counter[str](), list[float]()
-    shell = Shell(folder=folder, extra=faults({"do": "sleep", "value": 200}))
+    shell = Shell(folder=folder, extra=faults({"do": "sleep", "value": _NAP}))
     for number in range(count):
         here = folder / f"{number}"
         first, second = places(here)
@@ -55,7 +57,7 @@ def _pair(shell: Shell, first: Path, second: Path, apart: float) -> tuple[str, f
     time.sleep(apart)
     other = shell.start(*_WORDS, "--into", str(second))
     begun = time.monotonic()
-    losers = _until_one_ends(one, other)
+    losers = _ended_first(one, other)
     seconds = time.monotonic() - begun
     winners = [each for each in (one, other) if each not in losers]
     for each in winners:
@@ -70,10 +72,9 @@ def _pair(shell: Shell, first: Path, second: Path, apart: float) -> tuple[str, f
     return ("one won" if named and int(named[1]) == winners[0].pid else "holder not named"), seconds
 
 
-def _until_one_ends(*both: subprocess.Popen[str]) -> list[subprocess.Popen[str]]:
-    """Return those that have ended, once one has; neither should take ten times as long as it usually does."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+def _ended_first(*both: subprocess.Popen[str]) -> list[subprocess.Popen[str]]:
+    """Return those that have ended, once one has; nobody where both have a worker, which only who has a lock starts."""
+    while not all(children(each.pid) for each in both):
         for each in both:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 each.wait(0.01)

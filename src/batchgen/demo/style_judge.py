@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from batchgen.demo.drawings import COLOURS, RIM, RIMS, Scene, Style, stripe_colour
-from batchgen.demo.judge import NOTHING, UNCLEAR, Floats, ground_colour, likenesses, most_alike, nearest_colour
+from batchgen.demo.judge import NOTHING, Floats, ground_colour, likenesses, most_alike, nearest_colour
 
 Mask = NDArray[np.bool_]
 
@@ -29,7 +29,7 @@ _VISIBLE: Final = 30.0
 _SMALLEST: Final = 12.0
 """Smallest area of a figure, or of its core, in pixels."""
 
-_TOLERANCE: Final = 60.0
+_TOLERANCE: Final = 100.0
 """Largest RGB distance of a stripe, or of what is inside a rim, from its name: narrow parts are blurred."""
 
 _MOST: Final = 0.75
@@ -88,7 +88,7 @@ def look_at(image: Image.Image) -> Look:
     depth = ndimage.distance_transform_edt(figure) / _FINE
     rim = _rim(pixels, depth, nearest_colour(ground))
     inside = figure if rim is None else _within(pixels, depth, rim)
-    stripes = _stripes(pixels, inside)
+    stripes = _stripes(pixels, inside, rim)
     found: dict[Style, bool] = {"striped": len(stripes) == 2, "outlined": rim is not None}
     return Look(
         background=nearest_colour(ground),
@@ -132,22 +132,30 @@ def _within(pixels: Floats, depth: Floats, rim: Floats) -> Mask:
     return np.asarray((depth > RIM / 2) & _apart(pixels, rim))
 
 
-def _stripes(pixels: Floats, inside: Mask) -> tuple[str, ...]:
-    """Return the names of the stripes' colours, or of the one colour of a figure without."""
+def _stripes(pixels: Floats, inside: Mask, rim: Floats | None) -> tuple[str, ...]:
+    """Return the names of the stripes' colours, or of the one colour of a figure without.
+
+    Where a rim runs along a row, it darkens the row: such rows are no stripes.
+    """
     deep = ndimage.distance_transform_edt(inside) / _FINE > 0.75
     deep = deep if deep.any() else inside
     whole = (nearest_colour(_median(pixels[deep]), _TOLERANCE),)
     rows = np.flatnonzero(deep.sum(axis=1) >= 1.5 * _FINE)
-    if len(rows) < 3 * _THINNEST * _FINE:
+    if not len(rows):
         return whole
     colours = np.stack([_median(pixels[y][deep[y]]) for y in rows])
+    if rim is not None:
+        clear = np.linalg.norm(colours - rim, axis=-1) > _RIM_TOLERANCE
+        rows, colours = rows[clear], colours[clear]
+    if len(rows) < 3 * _THINNEST * _FINE:
+        return whole
     first, second = _two(colours)
     nearer = np.linalg.norm(colours - first, axis=-1) < np.linalg.norm(colours - second, axis=-1)
     far = [np.linalg.norm(pixels[y][deep[y]] - row, axis=-1) for y, row in zip(rows, colours, strict=True)]
     even = np.mean([(distances < _CONTRAST).mean() for distances in far])
     names = (nearest_colour(first, _TOLERANCE), nearest_colour(second, _TOLERANCE))
-    striped = names[0] != names[1] and UNCLEAR not in names and _runs(nearer) >= 3 and even > _MOST
-    return names if striped else whole
+    striped = names[0] != names[1] and np.linalg.norm(first - second) > _CONTRAST and even > _MOST
+    return names if striped and _runs(nearer) >= 3 else whole
 
 
 def _two(colours: Floats) -> tuple[Floats, Floats]:

@@ -113,4 +113,5 @@ def _of_batch(branch: Branch) -> Iterator[str]:
     """Say of a batch what no recipe can: how many pictures drew the noise of the steps together."""
     sampler = SAMPLERS.get(str(branch.recipe.get("sampler")))
     if branch.batch > 1 and sampler is not None and sampler.stochastic:
-        yield f"a batch of {branch.batch} with {sampler.name}: the noise of its steps is drawn alike for the last one alone"
+        who = f"a batch of {branch.batch} with {sampler.name}"
+        yield f"{who}: the noise of its steps is drawn alike for the last one alone"

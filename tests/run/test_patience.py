@@ -156,10 +156,10 @@ def test_a_worker_that_is_slow_but_takes_its_steps_is_left_in_peace(a, directory
 def test_a_batch_that_is_healthy_and_much_slower_than_the_one_before_gets_its_time_at_the_second_try(
     a, directory, faults
 ):
-    faults({"do": "sleep", "value": 3000, "seed": 4})
+    faults({"do": "sleep", "value": 6000, "seed": 4})
     asked = a.cells(8, steps=2)
 
-    outcome = a.go(directory, asked, work=work(a, Patience(quiet=20.0, step=1.5)))
+    outcome = a.go(directory, asked, work=work(a, Patience(quiet=20.0, step=3.0)))
 
     assert outcome.failed == {}
     a.check(directory, asked)

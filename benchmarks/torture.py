@@ -9,6 +9,7 @@ is not to be had the row says so.
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -53,6 +54,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--report", type=Path, help="where the table is written, too")
     asked = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was mounted is unmounted
     rows: list[Row] = []
     begun = time.monotonic()
     print(_HEAD, flush=True)

@@ -7,6 +7,7 @@ cut; that a disk forgets what it said it had written is not modelled.
 import contextlib
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from batchgen.store.held import hold
 from batchgen.store.layout import RunDirectory
 from trials import Meddle, Row, untouched
-from trials.command import Shell, children, faults
+from trials.command import LONGEST, Shell, children, faults
 from trials.volumes import Ext4, refusal
 from trials.watching import pictures, whole
 
@@ -27,23 +28,32 @@ TELLER = (sys.executable, "-m", "trials.jobs")
 _PICTURES = 400
 """In one run directory."""
 
-_SPAN = 2.0
-"""The power is cut within so many times the time to the first picture."""
-
 
 def cuts(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched, teller: Sequence[str] = TELLER) -> Row:
-    """Cut the power `count` times; `teller` is the program that renders and tells."""
+    """Cut the power `count` times, in turn after something was told, and at any moment from the start on.
+
+    Args:
+        count: How often.
+        folder: An empty one.
+        seed: Of the moments.
+        meddle: What is done when the power is back.
+        teller: The program that renders and tells.
+    """
     if reason := refusal("ext4", folder):
         return Row(name="power cuts", tried=0, ok=True, note=f"skipped: {reason}")
     begun, draw = time.monotonic(), random.Random(seed)
     shell = Shell(folder=folder, extra=faults({"do": "sleep", "value": 5}), program=teller)
     found: Counter[str] = Counter()
     with Ext4(folder / "disk") as disk:
-        horizon = _SPAN * _first(shell, disk)
+        first = _first(shell, disk)
         number, told = 0, set[str]()
-        for _ in range(count):
+        for cut in range(count):
             directory = RunDirectory(disk.folder / f"run-{number}")
-            fresh = _cut(shell, disk, directory, draw.uniform(0, horizon), draw.choice(["1", "4"]))
+            child = _start(shell, directory, draw.choice(["1", "4"]))
+            if cut % 2 == 0:
+                _wait_for_word(child)
+            time.sleep(draw.uniform(0, first if cut % 2 == 0 else 2 * first))
+            fresh = _cut(disk, child)
             found["acknowledged"] += len(fresh)
             told |= fresh
             meddle(directory)
@@ -71,14 +81,15 @@ def _first(shell: Shell, disk: Ext4) -> float:
     return seconds
 
 
-def _cut(shell: Shell, disk: Ext4, directory: RunDirectory, moment: float, batch: str) -> set[str]:
-    """Start a run, cut the power after `moment` seconds, bring it back; return what was told before the cut."""
-    child = _start(shell, directory, batch)
+def _wait_for_word(child: subprocess.Popen[str]) -> None:
+    select.select([child.stdout], [], [], LONGEST)
+
+
+def _cut(disk: Ext4, child: subprocess.Popen[str]) -> set[str]:
+    """Cut the power and bring it back; return what `child` has told before."""
     assert child.stdout is not None
-    out = child.stdout.fileno()
-    os.set_blocking(out, False)
-    time.sleep(moment)
-    said = _read(out)  # before the cut: what is told while the power goes may be true or not
+    os.set_blocking(child.stdout.fileno(), False)
+    said = _read(child.stdout.fileno())  # before the cut: what is told while the power goes may be true or not
     disk.cut()
     _ended(child)
     disk.restart()

@@ -107,11 +107,14 @@ def _apart(pixels: Floats, colour: Floats) -> Mask:
 
 def _rim(pixels: Floats, depth: Floats, background: str) -> Floats | None:
     """Return the colour of the rim: all along the edge one of it is near, and inside is another."""
-    edge = (depth > 0.75) & (depth < RIM - 1.5)
+    edge_from = 1.0
+    edge = (depth > edge_from) & (depth < RIM - 1.5)
     for name in RIMS:
         colour = np.asarray(COLOURS[name], dtype=np.float64)
         distance = np.linalg.norm(pixels - colour, axis=-1)
-        near = ndimage.minimum_filter(distance, size=2 * _FINE + 1) < _RIM_TOLERANCE
+        # Where two colours meet, their mixture may look like a third: what is not within the figure does not count.
+        shown = np.where(depth > edge_from, distance, np.inf)
+        near = ndimage.minimum_filter(shown, size=2 * _FINE + 1) < _RIM_TOLERANCE
         inside = (depth > RIM / 2) & (distance > _RIM_TOLERANCE)
         if name != background and _all_along(edge, near) and inside.sum() > _SMALLEST * _FINE**2:
             return colour
@@ -137,10 +140,10 @@ def _stripes(pixels: Floats, inside: Mask, rim: Floats | None) -> tuple[str, ...
 
     Where a rim runs along a row, it darkens the row: such rows are no stripes.
     """
-    deep = ndimage.distance_transform_edt(inside) / _FINE > 0.75
+    deep = ndimage.distance_transform_edt(inside) / _FINE > 1.25
     deep = deep if deep.any() else inside
     whole = (nearest_colour(_median(pixels[deep]), _TOLERANCE),)
-    rows = np.flatnonzero(deep.sum(axis=1) >= 1.5 * _FINE)
+    rows = np.flatnonzero(deep.sum(axis=1) >= 2 * _FINE)
     if not len(rows):
         return whole
     colours = np.stack([_median(pixels[y][deep[y]]) for y in rows])

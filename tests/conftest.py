@@ -1,6 +1,7 @@
 """What several rooms' tests share."""
 
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import settings
 settings.register_profile("search", deadline=None)
 settings.register_profile("batchgen", deadline=None, derandomize=True)
 settings.load_profile("batchgen")
+
+# A shell that starts the suite in the background, or under nohup, has it ignore these; what the suite starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HOSTILE_PROMPTS = (
     "a red circle, on a blue background",

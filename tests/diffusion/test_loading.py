@@ -110,13 +110,13 @@ def test_a_component_of_another_kind_is_refused(model, tiny, refusal):
     assert "describes a CLIPTextModelWithProjection, but a CLIPTextModel is needed" in refusal(model)
 
 
-def test_a_model_for_inpainting_is_refused_as_one(model, refusal):
+def test_a_model_for_editing_is_refused_as_one(model, refusal):
     file, config = Path(model.path, UNET), Path(model.path, "unet/config.json")
     weights = load_file(file)
-    weights["conv_in.weight"] = weights["conv_in.weight"].repeat(1, 3, 1, 1)[:, :9].contiguous()
+    weights["conv_in.weight"] = weights["conv_in.weight"].repeat(1, 3, 1, 1)[:, :8].contiguous()
     save_file(weights, file, metadata={"format": "pt"})
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
-    assert "takes 9 channels, a latent image has 4" in refusal(model)
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 8}))
+    assert "takes 8 channels, a latent image has 4" in refusal(model)
 
 
 def test_an_unknown_family_is_refused(tiny, refusal):

@@ -82,7 +82,8 @@ def _first(shell: Shell, disk: Ext4) -> float:
 
 
 def _wait_for_word(child: subprocess.Popen[str]) -> None:
-    select.select([child.stdout], [], [], LONGEST)
+    assert child.stdout is not None
+    select.select([child.stdout.fileno()], [], [], LONGEST)
 
 
 def _cut(disk: Ext4, child: subprocess.Popen[str]) -> set[str]:

@@ -4,7 +4,6 @@ import contextlib
 import random
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -61,7 +60,7 @@ def _pair(shell: Shell, first: Path, second: Path, apart: float) -> tuple[str, f
     seconds = time.monotonic() - begun
     winners = [each for each in (one, other) if each not in losers]
     for each in winners:
-        each.send_signal(signal.SIGINT)
+        each.terminate()  # as Ctrl-C, which a background process may be told to ignore
     said = {each.pid: each.communicate(timeout=LONGEST)[1] for each in (one, other)}
     codes = sorted(each.returncode for each in (one, other))
     if codes == [75, 75]:

@@ -37,7 +37,7 @@ _TOKENS: Final = 32
 """Tokens of a caption, enough for every one; demo_shapes itself learnt that padding tells it nothing new."""
 
 _UNPROMPTED: Final = 0.1
-_ALONE: Final = 0.3
+_ALONE: Final = 0.5
 """Share of the steps in which a LoRA is trained on its own."""
 
 _TRIGGERED: Final = 0.5
@@ -66,7 +66,7 @@ class Course:
 
 COURSES: Final[Mapping[str, Course]] = {
     "striped": Course(style="striped", parts=("unet", "text_encoder"), save=save_kohya, steps=2500),
-    "outlined": Course(style="outlined", parts=("unet",), save=save_diffusers, steps=2500, beside="striped"),
+    "outlined": Course(style="outlined", parts=("unet",), save=save_diffusers, steps=1500, beside="striped"),
 }
 
 

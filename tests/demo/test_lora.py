@@ -61,7 +61,7 @@ def test_pictures_show_the_styles_of_the_loras_attached(styles, pipeline):
 
     looks = [look_at(picture) for picture in pictures(pipeline, LORAS, styles, prompts, 1.0)]
 
-    assert sum(look.styles == set(styles) for look in looks) >= (8 if len(styles) == 2 else 10)
+    assert sum(look.styles == set(styles) for look in looks) >= (6 if len(styles) == 2 else 10)
 
 
 def test_at_scale_0_a_picture_is_that_of_the_model_bit_for_bit(pipeline):

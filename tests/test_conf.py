@@ -127,6 +127,7 @@ def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> N
         "noise": "cpu",
         "noise_scale": "full",
         "noise_index": 0,
+        "dynamic_guidance": False,
     }
 
 

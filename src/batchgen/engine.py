@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchgen.job import Job, Model
 
 Pixels = NDArray[np.uint8]
-"""An RGB picture in memory: height x width x 3, 0 to 255."""
+"""An RGB picture in memory: height x width x 3, 0 to 255. A clip is frames x height x width x 3."""
 
 OnStep = Callable[[int], None]
 """Called after every denoising step with the number of steps taken so far: the sign of life of a long batch."""
@@ -65,7 +65,7 @@ class Latent:
     """What the denoiser made of a job: nearly all of the work, and not yet a picture."""
 
     values: NDArray[np.float32]
-    """Shape (channels, height, width)."""
+    """Shape (channels, height, width), or as the family of the model has it for clips."""
     facts: Mapping[str, Any]
     """JSON values: what the record of the picture has to say about the denoising."""
     together: Together

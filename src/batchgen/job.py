@@ -106,6 +106,17 @@ class Canvas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """How long a clip is. A picture is one frame."""
+
+    frames: Annotated[int, Field(ge=1, le=1025)] = 1
+    """How many; the model's family says which numbers it can do. 1 is a picture."""
+
+    fps: Annotated[float, Field(ge=1, le=120)] = 8.0
+    """Frames a second when it is played; some models are told it, too. Without a meaning for a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How noise becomes a latent image."""
 
@@ -123,6 +134,12 @@ class Sampling:
 
     distilled_guidance: Annotated[float, Field(ge=0, le=1000)] | None = None
     """FLUX.1-dev: a number that is fed to the model. It is no second pass, and not `guidance_scale`."""
+
+    dynamic_guidance: bool = False
+    """Guidance that grows from 1 to `guidance_scale` over the steps, as CogVideoX has it (`use_dynamic_cfg`)."""
+
+    shift: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Flow matching: how far noise levels are pushed up, ComfyUI's ModelSamplingSD3; None: as the checkpoint has it."""
 
 
 def _switch(value: object) -> object:
@@ -194,7 +211,7 @@ class Noise:
     """Which row of the noise of a seed: the picture's place in a batch of ComfyUI, which has one seed for all."""
 
 
-_START, _NOISE = Start(), Noise()
+_START, _NOISE, _MOTION = Start(), Noise(), Motion()
 
 UNSAMPLED = Sampling(sampler="none", schedule="none", steps=0, guidance_scale=0.0)
 """Of jobs that denoise nothing: their model only makes a picture larger."""
@@ -218,6 +235,7 @@ class Job:
     numerics: Numerics = Numerics()
     start: Start = _START
     noise: Noise = _NOISE
+    motion: Motion = _MOTION
     init_image: File | Stage | None = None
     """The picture to begin with, instead of noise alone."""
     mask_image: File | Stage | None = None
@@ -240,7 +258,8 @@ class Job:
         denoising = () if self.unsampled else (self.text, self.sampling)
         beginning = () if self.start == _START else (self.start,)
         drawing = () if self.noise == _NOISE else (self.noise,)
-        for part in (*denoising, self.canvas, self.numerics, *beginning, *drawing):
+        moving = () if self.motion.frames == 1 else (self.motion,)
+        for part in (*denoising, self.canvas, self.numerics, *beginning, *drawing, *moving):
             for name, neutral in _NEUTRAL[type(part)]:
                 value = getattr(part, name)
                 if value != neutral:
@@ -254,6 +273,11 @@ class Job:
     def unsampled(self) -> bool:
         """Whether nothing is denoised: the model only makes `init_image` larger."""
         return self.sampling.sampler == UNSAMPLED.sampler
+
+    @property
+    def clip(self) -> bool:
+        """Whether it is more than one picture."""
+        return self.motion.frames > 1
 
     @property
     def stages(self) -> tuple["Job", ...]:
@@ -286,7 +310,7 @@ class Job:
         shared = (self.model, self.loras, self.vae, self.embeddings)
         # Noise of one source is added by one piece of code: what a neighbour asks for must not move a bit.
         noise = (self.noise.noise, self.noise.noise_scale, self.noise.noise_index == 0)
-        return (*shared, self.canvas, self.sampling, self.numerics, self.start, *noise, *begins)
+        return (*shared, self.canvas, self.motion, self.sampling, self.numerics, self.start, *noise, *begins)
 
 
 THINGS: Final = ("init_image", "mask_image", "loras", "vae", "embeddings")
@@ -309,7 +333,15 @@ def _plain(thing: Any) -> Any:
 
 
 PARTS: Mapping[str, type[Any]] = MappingProxyType(
-    {"text": Text, "canvas": Canvas, "sampling": Sampling, "numerics": Numerics, "start": Start, "noise": Noise}
+    {
+        "text": Text,
+        "canvas": Canvas,
+        "sampling": Sampling,
+        "numerics": Numerics,
+        "start": Start,
+        "noise": Noise,
+        "motion": Motion,
+    }
 )
 """The nested parts of a job by the name of its attribute."""
 

@@ -1,9 +1,10 @@
-"""Where files lie: those that come with batchgen (conf, manifests, the embedded models), and what `~` stands for.
+"""Where files lie: conf, manifests and the embedded models that come with batchgen; what `~` and patterns stand for.
 
 In an installed package they lie inside it; in a checkout `conf/` and `manifests/` lie at the root, so that there is one
 copy of each to edit. The working directory plays no part.
 """
 
+import glob
 import os
 from pathlib import Path
 
@@ -24,3 +25,8 @@ def shipped_model(name: str, package: Path = _PACKAGE) -> Path:
 def at_home(path: str) -> Path:
     """Return the path that `~` begins in somebody's home; of nobody's home it stays as it is, as a shell does it."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises
+
+
+def matching(pattern: Path) -> tuple[Path, ...]:
+    """Return the files and folders that a pattern from the root stands for."""
+    return tuple(Path(each) for each in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - takes none from the root

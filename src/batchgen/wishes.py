@@ -178,6 +178,12 @@ WISHES: Final = tuple(_READERS)
 PICTURES: Final = ("init_image", "mask_image")
 """Those that name pictures."""
 
+PICTURE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+"""Of pictures to begin with, by Pillow's names. Others have readers that are seldom used, and were attacked before."""
+
+PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+"""The endings of files of these formats, in small letters."""
+
 
 def read_wish(name: str, value: Any) -> Wish:
     """Return what a person asks for under `name`, one of `WISHES`.

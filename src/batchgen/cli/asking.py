@@ -70,7 +70,8 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
     @click.option("--seeds", metavar="SEEDS", help="`0..3`, `7` or `1,5`; instead of the manifest's.")
     @click.option("--into", type=click.Path(path_type=Path), metavar="DIR", help="The run directory itself.")
     @click.option("--max-jobs", default=1_000_000, show_default=True, help="Refuse to expand a larger sweep.")
-    @click.option("-m", "--multirun", is_flag=True, hidden=True, help="Accepted for Hydra's sake; sweeps need no flag.")
+    # Accepted for Hydra's sake: sweeps need no flag.
+    @click.option("-m", "--multirun", is_flag=True, hidden=True, expose_value=False)
     @wraps(command)
     def asked(
         *,
@@ -79,7 +80,6 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
         seeds: str | None,
         into: Path | None,
         max_jobs: int,
-        multirun: bool,  # noqa: ARG001  # changes nothing, by design
         **others: Any,
     ) -> int:
         request = Request(words=words, prompts=prompts, seeds=seeds, into=into, max_jobs=max_jobs)

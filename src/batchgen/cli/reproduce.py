@@ -83,20 +83,18 @@ def _changes(said: "Words", settings: "Settings") -> dict[str, Any]:
 
 
 def _made(again: "Sequence[Again | Answer]", settings: "Settings", into: Path | None) -> _Made:
-    from datetime import datetime
-
     from batchgen.cli.checking import check_machine
     from batchgen.cli.progress import listener
     from batchgen.preflight.heat import heat
     from batchgen.reproduce import Again, answer, plan_of, render
-    from batchgen.run.until import earliest
+    from batchgen.run.until import earliest, now
     from batchgen.store.layout import RunDirectory
 
     possible = [each for each in again if isinstance(each, Again)]
     if not possible:
         return _Made(answers=[each for each in again if not isinstance(each, Again)], folder=None, interrupted=False)
     plan, may_begin = plan_of(possible), heat(settings.runtime)
-    until = earliest(datetime.now(), lasting=None, at=settings.runtime.stop_at)  # noqa: DTZ005  # on this machine's clock
+    until = earliest(now(), lasting=None, at=settings.runtime.stop_at)
     check_machine(plan, into or settings.output.root / "reproduced", settings)
     folder = into or _next_folder(settings.output.root / "reproduced")
     rendered = render(plan, RunDirectory(folder), settings, listener(), until=until, may_begin=may_begin)

@@ -53,10 +53,9 @@ def bounded(command: Callable[..., int]) -> Callable[..., int]:
     def with_bounds(
         *arguments: Any, limit: int | None, rehearse: bool, lasting: "timedelta | None", **others: Any
     ) -> int:
-        from datetime import datetime
+        from batchgen.run.until import now
 
-        begun = datetime.now()  # noqa: DTZ005  # see `Bounds.begun`
-        return command(*arguments, bounds=Bounds(most=limit, begun=begun, lasting=lasting, rehearse=rehearse), **others)
+        return command(*arguments, bounds=Bounds(most=limit, begun=now(), lasting=lasting, rehearse=rehearse), **others)
 
     return with_bounds
 

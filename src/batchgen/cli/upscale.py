@@ -84,20 +84,17 @@ def _asked(words: Sequence[str], into: Path | None) -> Asked:
 def _wishes(fields: Mapping[str, tuple[Any, ...]], settings: "Settings") -> "list[Upscale]":
     """Return every model with every scale that is asked for."""
     from batchgen.errors import UsageError
-    from batchgen.models.shelf import Shelf
-    from batchgen.shipped import shipped_model
-    from batchgen.wishes import read_wish
+    from batchgen.wishes import Upscale, read_wish
 
     if "model" not in fields:
-        shelf = Shelf([*settings.paths.models, shipped_model("")])
-        here = ", ".join(sorted({entry.path.stem for entry in shelf.all("upscaler")}))
+        here = ", ".join(sorted({entry.path.stem for entry in settings.beside.shelf.all("upscaler")}))
         raise UsageError(f"with which upscaler? model=NAME (here: {here or 'none; put one into upscale_models/'})")
     scales: list[dict[str, Any]] = [{"scale": scale} for scale in fields.get("scale", ())] or [{}]
     try:
         found = [read_wish("upscale", {"model": str(name), **scale}) for name in fields["model"] for scale in scales]
     except ValueError as error:
         raise UsageError(str(error), where="scale=...") from error
-    return list(dict.fromkeys(found))  # type: ignore[arg-type]  # each is an Upscale, since a model is named
+    return [wish for wish in dict.fromkeys(found) if isinstance(wish, Upscale)]
 
 
 def _files(words: Sequence[str], settings: "Settings") -> list[Path]:
@@ -176,14 +173,12 @@ def _cells(
 
 def _canvas(file: Path, size: tuple[int, int], scale: float) -> "Canvas":
     from batchgen.errors import UsageError
-    from batchgen.job import Canvas, check_field
+    from batchgen.plan.making import enlarged
 
-    width, height = (round(side * scale) for side in size)
     try:
-        return Canvas(width=check_field("width", width), height=check_field("height", height))
+        return enlarged(*size, scale)
     except ValueError as error:
-        right = f"{size[0]}x{size[1]} made {scale:g} times as large is {width}x{height}; say another scale=N"
-        raise UsageError(f"{right} ({error})", where=near(file)) from error
+        raise UsageError(str(error), where=near(file)) from error
 
 
 def _twice(sources: "Mapping[Path, tuple[File, tuple[int, int]]]") -> Iterator[str]:

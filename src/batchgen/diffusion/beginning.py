@@ -13,9 +13,7 @@ from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 from batchgen.engine import Pixels
 from batchgen.errors import EngineError
 from batchgen.job import Canvas, File, Job, Stage, Start
-
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""Formats that are read, by Pillow's names."""
+from batchgen.wishes import PICTURE_FORMATS
 
 MOST_PIXELS = 16384 * 16384
 """Of a picture that is read."""
@@ -91,13 +89,6 @@ def begin(job: Job) -> Beginning | None:
     )
 
 
-def size_of(job: Job) -> tuple[int, int]:
-    """Return width and height of what a job makes: the whole picture's where only a part of it is rendered."""
-    if job.init_image is not None and job.start.mask_padding is not None and _masked(job):
-        return _opened(job.init_image).size
-    return job.canvas.width, job.canvas.height
-
-
 def read_pixels(source: File | Stage) -> Pixels:
     """Return the colours of a picture: height x width x 3.
 
@@ -113,7 +104,7 @@ def _masked(job: Job) -> bool:
 
 def _opened(source: File | Stage) -> Image.Image:
     try:
-        with Image.open(source.path, formats=FORMATS) as found:
+        with Image.open(source.path, formats=PICTURE_FORMATS) as found:
             if found.width * found.height > MOST_PIXELS:
                 raise EngineError(f"has more than {MOST_PIXELS:,} pixels", where=source.path)
             found.load()

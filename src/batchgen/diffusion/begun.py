@@ -49,16 +49,20 @@ class Beginnings:
         Raises:
             EngineError: a picture cannot be read.
         """
-        if job.init_image is None:
-            return None
         strengthless = replace(job.start, strength=1.0)
         key = (job.init_image, job.mask_image, job.canvas, strengthless, job.vae, decoder.dtype)
         if key not in self._known:
-            self._known[key] = _entry(job, decoder, device)
+            beginning = begin(job)
+            if beginning is None:
+                return None
+            self._known[key] = _entry(job, beginning, decoder, device)
         self._known.move_to_end(key)
+        return self._known[key]
+
+    def forget(self) -> None:
+        """Let go of all but the latest; between batches, so that one of any size reads each picture once."""
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return self._known[key]
 
 
 def together(entries: Sequence[Entry | None]) -> Begun | None:
@@ -75,9 +79,7 @@ def together(entries: Sequence[Entry | None]) -> Begun | None:
     )
 
 
-def _entry(job: Job, decoder: Decoder, device: torch.device) -> Entry:
-    beginning = begin(job)
-    assert beginning is not None  # noqa: S101 - for the type checker: the job begins with a picture
+def _entry(job: Job, beginning: Beginning, decoder: Decoder, device: torch.device) -> Entry:
     image = torch.from_numpy(beginning.pixels.copy()).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
     if beginning.mask is None:
         return Entry(beginning=beginning, begun=Begun(latents=decoder.encode(image)))

@@ -10,7 +10,7 @@ import torch
 
 from batchgen.diffusion.engine import DiffusionEngine
 
-_LIBRARIES = ("torch", "diffusers", "transformers", "safetensors", "accelerate", "peft")
+_LIBRARIES = ("torch", "diffusers", "transformers", "safetensors", "accelerate")
 
 
 def examine() -> dict[str, Any]:

@@ -74,6 +74,7 @@ class DiffusionSession:
         """
         if len({job.batch_key for job in jobs}) != 1:
             raise EngineError("the jobs of a batch must share model, canvas, sampling and numerics")
+        self._beginnings.forget()
         with failures_in_words():
             denoiser = self._dressed(jobs[0])
             with torch.inference_mode():

@@ -85,7 +85,7 @@ def _savers(graph: Graph) -> Iterator[Node]:
 
 def _file_of(image: Image) -> str | None:
     while isinstance(image, Resized | Enlarged):
-        image = image.inner  # type: ignore[assignment]  # of an image it is one
+        image = image.inner
     return image.file if isinstance(image, Loaded) else None
 
 

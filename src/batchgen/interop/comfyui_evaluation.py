@@ -76,7 +76,7 @@ class Evaluation:
         """
         found = node.inputs.get(name, default)
         if kind is float and type(found) is int:
-            return kind(found)  # type: ignore[call-arg]  # it is float
+            found = float(found)
         if type(found) is not kind:
             said = "nothing" if found is _NOT_SAID or found is None else "a link" if isinstance(found, Link) else "it"
             self.refuse(node, f"{name}: {said} is no {'text' if kind is str else 'number'}")

@@ -76,20 +76,20 @@ class _Branch:
     def _warn(self, node: str, text: str) -> None:
         self._found.warn(f"{self._graph[node].label}: {text}")
 
-    def _after(self, image: v.Image) -> tuple[v.Image, tuple[v.Enlarged, v.Resized | None] | None]:
+    def _after(self, image: v.Image) -> tuple[v.Image, tuple[v.Enlarged, v.Resized[v.Image] | None] | None]:
         """Take off what was done to the finished picture: enlarged by a model, and perhaps resized then."""
         resized = None
         if isinstance(image, v.Resized):
             if not isinstance(image.inner, v.Enlarged):
                 self._refuse(image.node, "resizes a finished picture without a model")
-                return self._after(image.inner)  # type: ignore[arg-type]  # of an image it is one
+                return self._after(image.inner)
             resized, image = image, image.inner
         if not isinstance(image, v.Enlarged):
             return image, None
         inner, upscale = image.inner, (image, resized)
         while isinstance(inner, v.Enlarged | v.Resized):
             self._refuse(inner.node, "comes before another enlargement; here there is one")
-            inner = inner.inner  # type: ignore[assignment]  # as above
+            inner = inner.inner
         return inner, upscale
 
     def _sampled(self, latent: v.Latent) -> v.Sampled:
@@ -101,7 +101,7 @@ class _Branch:
             return latent
         if isinstance(latent, v.Resized):
             self._refuse(latent.node, "resizes latents that nothing samples afterwards")
-            return self._sampled(latent.inner)  # type: ignore[arg-type]  # of latents they are
+            return self._sampled(latent.inner)
         if isinstance(latent, v.Encoded):
             self._refuse(latent.node, "encodes a picture that nothing samples")
         raise Missing
@@ -276,7 +276,7 @@ class _Branch:
             enlarged = enlarged.inner
         return factor * self._model_factor(enlarged) if isinstance(enlarged, v.Enlarged) else factor
 
-    def _factor(self, resized: v.Resized, start: Mapping[str, Any]) -> float:
+    def _factor(self, resized: v.Resized[Any], start: Mapping[str, Any]) -> float:
         """Return by how much a picture of the first pass's size is enlarged."""
         if resized.factor is not None:
             return resized.factor
@@ -303,7 +303,10 @@ class _Branch:
         return factor
 
     def _times(
-        self, upscale: tuple[v.Enlarged, v.Resized | None], start: Mapping[str, Any], hires: Mapping[str, Any] | None
+        self,
+        upscale: tuple[v.Enlarged, v.Resized[v.Image] | None],
+        start: Mapping[str, Any],
+        hires: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         """Return the field `upscale`; without a scale it is the model's own."""
         enlarged, resized = upscale
@@ -324,5 +327,5 @@ def _begun(latent: v.Latent) -> v.Latent | None:
         return None
     image = latent.image
     while isinstance(image, v.Resized | v.Enlarged):
-        image = image.inner  # type: ignore[assignment]  # of an image it is one
+        image = image.inner
     return image.latent if isinstance(image, v.Decoded) and image is not latent.image else None

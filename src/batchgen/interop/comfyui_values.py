@@ -1,6 +1,9 @@
 """What flows along the links of a ComfyUI graph, as far as a recipe can be made of it."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+_Inner = TypeVar("_Inner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +114,11 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resized:
+class Resized(Generic[_Inner]):
     """IMAGE or LATENT brought to another size: to `width` x `height` (0: as the other says), or by `factor`."""
 
     node: str
-    inner: "Image | Latent"
+    inner: _Inner
     method: str
     width: int = 0
     height: int = 0
@@ -187,5 +190,5 @@ class Sampled:
     """All steps, and the one before which it stopped, of a sampler that leaves noise for another."""
 
 
-Image = Loaded | Resized | Enlarged | Decoded
-Latent = Empty | Encoded | Resized | Picked | Sampled
+Image = Loaded | Resized["Image"] | Enlarged | Decoded
+Latent = Empty | Encoded | Resized["Latent"] | Picked | Sampled

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from batchgen.errors import ManifestError, ModelError, unknown_name
-from batchgen.job import UNSAMPLED, Canvas, File, Job, Lora, Model, Stage, Start, Text
+from batchgen.job import UNSAMPLED, Canvas, File, Job, Lora, Model, Stage, Start, Text, check_field
 from batchgen.models.families import FAMILIES
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs
@@ -69,16 +69,12 @@ class Maker:
             seed=ordered.seed,
             numerics=parts.numerics,
             noise=parts.noise,
+            motion=parts.motion,
         )
 
     def _dressed(self, job: Job, parts: Parts) -> Job:
         """Add adapters, autoencoder and embeddings."""
-        literal = job.text.emphasis == "none"
-        prompt, tagged = (job.text.prompt, ()) if literal else _without_tags(job.text.prompt)
-        wished = parts.wishes.get("loras", Adapters())
-        factor = parts.wishes.get("lora_scale", 1.0)
-        asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
-        asked = tuple(_at_work(asked, float(factor) if isinstance(factor, int | float) else 1.0))
+        prompt, asked = _asked(job.text, parts)
         for trigger in (each.trigger for each in asked if each.trigger and each.trigger not in prompt):
             prompt = f"{prompt}, {trigger}" if prompt else trigger
         vae = parts.wishes.get("vae")
@@ -106,9 +102,7 @@ class Maker:
 
     def misfit(self, ordered: Ordered) -> str | None:
         """Say why an adapter that a cell orders does not fit its model; None if all do."""
-        wished = ordered.parts.wishes.get("loras")
-        tagged = () if ordered.text.emphasis == "none" else _without_tags(ordered.text.prompt)[1]
-        asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
+        _, asked = _asked(ordered.text, ordered.parts)
         problems = (self._beside.misfit(self._beside.file("lora", each.name), ordered.model) for each in asked)
         return next((problem for problem in problems if problem), None)
 
@@ -141,7 +135,7 @@ class Maker:
         if hires.upscaler in RESAMPLERS:
             start = replace(start, resize_filter=hires.upscaler)  # type: ignore[arg-type]  # one of those names
         else:
-            source = self._upscaling(first, self._beside.upscaler(hires.upscaler), canvas)
+            source = upscaling(Stage(job=first), self._beside.upscaler(hires.upscaler), canvas)
         sampling = replace(first.sampling, steps=hires.steps or first.sampling.steps)
         stage = Stage(job=source)
         seed = first.seed if hires.seed is None else hires.seed
@@ -152,10 +146,7 @@ class Maker:
         """Return the job that makes the picture of `job` larger."""
         model = self._beside.upscaler(upscale.model)
         scale = upscale.scale or self._beside.upscaling(model)
-        return self._upscaling(job, model, _enlarged(job.canvas, scale, 1))
-
-    def _upscaling(self, job: Job, model: Model, canvas: Canvas) -> Job:
-        return upscaling(Stage(job=job), model, canvas)
+        return upscaling(Stage(job=job), model, _enlarged(job.canvas, scale, 1))
 
 
 def instead(
@@ -188,10 +179,33 @@ def upscaling(source: File | Stage, model: Model, canvas: Canvas) -> Job:
     return Job(model=model, text=Text(prompt=""), canvas=canvas, sampling=UNSAMPLED, seed=0, init_image=source)
 
 
+def enlarged(width: int, height: int, scale: float, multiple: int = 1) -> Canvas:
+    """Return the canvas of a picture made `scale` times as large, its sides the nearest multiples of `multiple`.
+
+    Raises:
+        ValueError: no picture may be so large, or so small.
+    """
+    wide, high = (max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))
+    try:
+        return Canvas(width=check_field("width", wide), height=check_field("height", high))
+    except ValueError as error:
+        message = f"{width}x{height} made {scale:g} times as large is {wide}x{high}; say another scale ({error})"
+        raise ValueError(message) from error
+
+
 def _enlarged(canvas: Canvas, scale: float, multiple: int) -> Canvas:
-    sides = (max(multiple, round(side * scale / multiple) * multiple) for side in (canvas.width, canvas.height))
-    width, height = sides
-    return Canvas(width=width, height=height)
+    try:
+        return enlarged(canvas.width, canvas.height, scale, multiple)
+    except ValueError as error:
+        raise ManifestError(str(error)) from error
+
+
+def _asked(text: Text, parts: Parts) -> tuple[str, tuple[Adapter, ...]]:
+    """Return the prompt without tags, and the adapters that are at work: wished ones, then those of tags."""
+    prompt, tagged = (text.prompt, ()) if text.emphasis == "none" else _without_tags(text.prompt)
+    wished, factor = parts.wishes.get("loras"), parts.wishes.get("lora_scale", 1.0)
+    asked = (*(wished.each if isinstance(wished, Adapters) else ()), *tagged)
+    return prompt, tuple(_at_work(asked, float(factor) if isinstance(factor, int | float) else 1.0))
 
 
 def _at_work(asked: Iterable[Adapter], factor: float) -> Iterator[Adapter]:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from batchgen.wishes import PICTURES
+from batchgen.wishes import PICTURE_SUFFIXES, PICTURES
 
 _OF_FILES: Final = frozenset((*PICTURES, "loras", "vae", "model"))
 """Fields whose values are files."""
 _WILD: Final = re.compile(r"[*?\[]")
-_ENDINGS: Final = re.compile(r"\.(?:safetensors|png|jpe?g|webp|tiff?|bmp)$", re.IGNORECASE)
+_ENDINGS: Final = re.compile(
+    rf"(?:{'|'.join(map(re.escape, (*sorted(PICTURE_SUFFIXES), '.safetensors')))})$", re.IGNORECASE
+)
 _WORDS: Final = re.compile(r"[\s._/-]+|\d+|[^\W\d_]+|.")
 
 

@@ -116,7 +116,7 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
     for cell in cells:
         unique.setdefault(cell.job.id, cell)
     there = {id_ for id_, reason in known.items() if reason is Reason.DONE}
-    stages = _stages(unique, there)
+    stages = stages_of(unique, there)
     # All cells are put in order, so that what is done does not change the order of the rest.
     ordered = [cell for cell in in_order([*unique.values(), *stages.values()], order) if cell.job.id not in there]
     return Plan(
@@ -130,8 +130,13 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
     )
 
 
-def _stages(unique: Mapping[str, Cell], there: Container[str]) -> dict[str, Cell]:
-    """Return what must be made first, by id, where something to be made builds on it and nobody asks for it."""
+def stages_of(unique: Mapping[str, Cell], there: Container[str]) -> dict[str, Cell]:
+    """Return what must be made first and nobody asks for, by id.
+
+    Args:
+        unique: What is asked for, by id.
+        there: Ids of what is made already.
+    """
     found: dict[str, Cell] = {}
     waiting = deque((cell, stage) for id_, cell in unique.items() if id_ not in there for stage in cell.job.stages)
     while waiting:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from batchgen.errors import ConfError
-from batchgen.job import Canvas, Noise, Numerics, Sampling, Start, Text
+from batchgen.job import Canvas, Motion, Noise, Numerics, Sampling, Start, Text
 from batchgen.models.families import FAMILIES
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs, fail
@@ -35,6 +35,7 @@ class Parts:
     numerics: Numerics
     start: Start
     noise: Noise
+    motion: Motion
     wishes: Mapping[str, Wish]
     """What is asked for beside fields; nothing that is None, and no picture by a relative path."""
     text: Mapping[str, Any]
@@ -90,6 +91,7 @@ class Resolver:
             numerics=self._same_object(self._part(Numerics, values)),
             start=self._same_object(self._part(Start, values)),
             noise=self._same_object(self._part(Noise, values)),
+            motion=self._same_object(self._part(Motion, values)),
             wishes={name: values[name] for name in WISHES if values.get(name) not in _NOTHING},
             text={
                 each.name: values[each.name] for each in fields(Text) if each.name in values and each.name != "prompt"

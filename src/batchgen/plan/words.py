@@ -15,6 +15,7 @@ from batchgen.manifest.shape import CHOICES, KEYS
 from batchgen.plan.fields import may_be_range, read_size, wrong_field
 from batchgen.plan.prompts import written_out
 from batchgen.plan.sweep import label
+from batchgen.shipped import at_home, matching
 from batchgen.wishes import PICTURES
 
 Fields = Mapping[str, tuple[Any, ...]]
@@ -160,8 +161,21 @@ def _document(manifest: Manifest) -> dict[str, Any]:
 
 
 def _rooted(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return fields with the paths of pictures from the root: the manifest is kept in another folder."""
-    return {name: _from_root(value, folder) if name in PICTURES else value for name, value in values.items()}
+    """Return fields with paths from the root where they begin at the manifest, which is kept in another folder."""
+    return {
+        name: _from_root(value, folder) if name in PICTURES else _found_here(value, folder)
+        for name, value in values.items()
+    }
+
+
+def _found_here(value: Any, folder: Path) -> Any:
+    """Return a pattern of models from the root if it finds something here, as `Beside.files` looks here first."""
+    if isinstance(value, tuple):
+        return tuple(_found_here(each, folder) for each in value)
+    here = (
+        isinstance(value, dict) and isinstance(value.get("files"), str) and matching(folder / at_home(value["files"]))
+    )
+    return _from_root(value, folder) if here else value
 
 
 def _from_root(value: Any, folder: Path) -> Any:

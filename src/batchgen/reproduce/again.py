@@ -5,7 +5,7 @@ sizes are rendered together, in whatever order, and what is missing to a full ba
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.fields import Confs
 from batchgen.plan.names import file_stem
 from batchgen.plan.order import batches, depth, in_order
-from batchgen.plan.plan import Group, Plan, Reason
+from batchgen.plan.plan import Group, Plan, Reason, stages_of
 from batchgen.reproduce.comparing import Difference, Figures, differences, figures
 from batchgen.reproduce.originals import Original, Unreadable, pictures_near
 from batchgen.reproduce.weights import Weights
@@ -112,7 +112,7 @@ class _Asking:
         if isinstance(found, Unreadable):
             raise StoreError(found.reason)
         record = found.record
-        everything = self._weights.all_of(record, self._model, list(pictures_near(found.file)))
+        everything = self._weights.all_of(record, self._model, lambda: pictures_near(found.file))
         if self._changes or self._model:
             model = {} if self._model is None else {"model": self._model.digest}
             record = {**record, "recipe": {**record["recipe"], **self._changes, **model}}
@@ -135,20 +135,12 @@ def plan_of(again: Iterable[Again]) -> Plan:
             cells[each.job.id] = _cell(each)
             sizes[each.job.id] = each.original.size
             stage_sizes |= each.original.stage_sizes
-    for cell in [*cells.values()]:
-        _add_stages(cell, cells, sizes, stage_sizes)
+    stages = stages_of(cells, ())
+    sizes |= {id_: stage_sizes.get(id_, 1) for id_ in stages}
+    cells |= stages
     groups = tuple(_groups(in_order(list(cells.values()), "grouped"), sizes))
     reasons = {cell.job.id: Reason.NEW for group in groups for batch in group.batches for cell in batch}
     return Plan(groups=groups, reasons=reasons, done=(), stale=())
-
-
-def _add_stages(cell: Cell, cells: dict[str, Cell], sizes: dict[str, int], stage_sizes: Mapping[str, int]) -> None:
-    """Add what a job builds on, in batches as large as they were."""
-    for stage in cell.job.stages:
-        if stage.id not in cells:
-            cells[stage.id] = replace(cell, job=stage)
-            sizes[stage.id] = stage_sizes.get(stage.id, 1)
-        _add_stages(cells[stage.id], cells, sizes, stage_sizes)
 
 
 def _cell(each: Again) -> Cell:

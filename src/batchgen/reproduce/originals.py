@@ -11,6 +11,7 @@ from batchgen.store.history import history, upscaled
 from batchgen.store.images import open_picture, pixel_sha256
 from batchgen.store.layout import RunDirectory
 from batchgen.store.record import LARGEST, Record, read
+from batchgen.wishes import PICTURE_SUFFIXES
 
 MOST_IN_A_BATCH = 1024
 """As many as `runtime.batch` allows. A stranger's record may claim any number."""
@@ -106,7 +107,7 @@ def _read(file: Path) -> Original:
 
 def pictures_near(file: Path) -> Iterator[Path]:
     """Yield pictures that one may have begun with: those beside it, and those that its run was asked for."""
-    yield from sorted(each for each in file.parent.glob("*") if each.suffix.lower() in _SUFFIXES)
+    yield from sorted(each for each in file.parent.glob("*") if each.suffix.lower() in PICTURE_SUFFIXES)
     yield from upscaled(RunDirectory(file.parent.parent))
     manifest = file.parent.parent / "manifest.yaml"
     try:
@@ -120,7 +121,6 @@ def pictures_near(file: Path) -> Iterator[Path]:
 
 _NAMED = re.compile(r'"(/[^"\n]+)"')
 """A path, as a run writes it into its manifest: from the root, and in quotes."""
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 
 
 def _within(record: Record, part: str, key: str) -> Any:

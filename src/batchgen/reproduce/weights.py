@@ -1,6 +1,6 @@
 """What a record names, found by its digest: a name may have come to stand for other weights since."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ class Weights:
         """Look among the options of `confs`."""
         self._confs = confs
         self._found: dict[tuple[str, str, str], Model | str] = {}
+        self._files: dict[str, File] = {}
 
-    def all_of(self, record: Record, changed: Model | None = None, pictures: Iterable[Path] = ()) -> Found:
+    def all_of(self, record: Record, changed: Model | None, pictures: Callable[[], Iterable[Path]]) -> Found:
         """Return everything that the recipe of a record names, by digest.
 
         Args:
             record: What `store.record.read` returned.
             changed: The model to take instead of the recorded one.
-            pictures: Where the pictures that it begins with may be, beside the working directory.
+            pictures: Gives what it may have begun with, beside what is in the working directory; asked only if need be.
 
         Raises:
             ModelError: a model or file of such a digest is not here.
@@ -82,11 +83,13 @@ class Weights:
         there = "; ".join(looked) or f"conf/model has none of the family {family!r}"
         return f"no model here has the digest {digest}, which was called {name!r}: {there}"
 
-    def _file(self, digest: str, name: str, pictures: Iterable[Path]) -> File:
-        found = self._confs.beside.file_of(digest, name, [*pictures, Path.cwd() / Path(name).name])
-        if found is None:
-            raise ModelError(f"no file here has the SHA-256 {digest}, which was called {name!r}")
-        return found
+    def _file(self, digest: str, name: str, pictures: Callable[[], Iterable[Path]]) -> File:
+        if digest not in self._files:
+            found = self._confs.beside.file_of(digest, name, [*pictures(), Path.cwd() / Path(name).name])
+            if found is None:
+                raise ModelError(f"no file here has the SHA-256 {digest}, which was called {name!r}")
+            self._files[digest] = found
+        return self._files[digest]
 
 
 def _dicts(values: Any) -> Iterator[Mapping[str, Any]]:

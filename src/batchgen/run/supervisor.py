@@ -286,6 +286,8 @@ class Supervisor:
         if reply.trouble == "disk_full":
             raise TryLater(f"{reply.reason}; make room and run the same command again", where=str(self._setup.tmp))
         if not reply.ids:
+            if self._model is not None:  # which the worker could not open, after it let go of the one before
+                self._loaded.pop(self._model.family == UPSCALER, None)
             self._model = None
             yield from _given_up(queue.abandon(), reply.reason, 0)
             return

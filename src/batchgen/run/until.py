@@ -1,10 +1,15 @@
-"""When a run is to stop: after a time (`8h`), or at one (`07:30`). Pure: the clock is asked elsewhere."""
+"""When a run is to stop: after a time (`8h`), or at one (`07:30`)."""
 
 import re
 from datetime import datetime, timedelta
 
 _SPAN = re.compile(r"(?:(?P<hours>\d+(?:\.\d+)?)h)?(?:(?P<minutes>\d+(?:\.\d+)?)(?:m|min))?(?:(?P<seconds>\d+)s)?")
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def now() -> datetime:
+    """Return the time on the clock of this machine: by that a person says when to stop."""
+    return datetime.now()  # noqa: DTZ005 - without a zone, so that 07:30 is what the wall says, also when clocks change
 
 
 def span(text: str) -> timedelta:
@@ -24,8 +29,8 @@ def span(text: str) -> timedelta:
     return timedelta(**parts)
 
 
-def coming(text: str, now: datetime) -> datetime:
-    """Return when it will next be the time of day `text` (`07:30`), at least a moment after `now`.
+def coming(text: str, begun: datetime) -> datetime:
+    """Return when it will next be the time of day `text` (`07:30`), at least a moment after `begun`.
 
     Both are times on the clock of this machine, so that a night in which clocks are changed ends when the clock says.
 
@@ -36,16 +41,16 @@ def coming(text: str, now: datetime) -> datetime:
     if found is None:
         message = f"{text!r} is no time of day; it is written 07:30 or 23:00"
         raise ValueError(message)
-    today = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
-    return today if today > now else today + timedelta(days=1)
+    today = begun.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    return today if today > begun else today + timedelta(days=1)
 
 
-def earliest(now: datetime, *, lasting: timedelta | None, at: str | None) -> float | None:
-    """Return when a run that begins `now` is to stop, in seconds since 1970, or None if nobody asked for it.
+def earliest(begun: datetime, *, lasting: timedelta | None, at: str | None) -> float | None:
+    """Return when a run that began at `begun` is to stop, in seconds since 1970, or None if nobody asked for it.
 
     Raises:
         ValueError: `at` is no time of day.
     """
-    times = [] if lasting is None else [now.timestamp() + lasting.total_seconds()]
-    times += [] if at is None else [coming(at, now).timestamp()]
+    times = [] if lasting is None else [begun.timestamp() + lasting.total_seconds()]
+    times += [] if at is None else [coming(at, begun).timestamp()]
     return min(times, default=None)

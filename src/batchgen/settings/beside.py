@@ -1,6 +1,5 @@
 """What jobs use beside a model: adapters, autoencoders, embeddings, upscalers, pictures; each found and hashed once."""
 
-import glob
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,18 +14,11 @@ from batchgen.models.adapter import misfit
 from batchgen.models.digest import DigestCache
 from batchgen.models.enlarging import enlargement
 from batchgen.models.shelf import Shelf, in_natural_order
-from batchgen.shipped import at_home, shipped_model
-from batchgen.wishes import PICTURES
+from batchgen.shipped import at_home, matching, shipped_model
+from batchgen.wishes import PICTURE_FORMATS, PICTURE_SUFFIXES, PICTURES
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""Of pictures to begin with, by Pillow's names. Others have readers that are seldom used, and were attacked before."""
-
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
-
-_SHELVES = {"model": "checkpoint", "loras": "lora", "vae": "vae"}
-"""Fields whose files lie in models folders, and their kind there."""
 
 
 def stand_in(model: Model) -> Model:
@@ -45,9 +37,9 @@ class Beside:
         `fake`: the engine is, so that models stand for others.
         """
         self._fake = fake
-        shipped = shipped_model("")
         self._folders = tuple(folders)
-        self._shelf = Shelf([*folders, shipped])
+        self.shelf = Shelf([*folders, shipped_model("")])
+        """What lies in the models folders, and what came with batchgen."""
         self._digests = digests
         self._cache = cache_folder
         self.file = cache(self._file)
@@ -57,16 +49,16 @@ class Beside:
 
     def _file(self, kind: str, name: str) -> File:
         """Find and hash a `lora`, a `vae` or an `embedding`; ModelError: it is not here."""
-        path = self._shelf.find(kind, name)
+        path = self.shelf.find(kind, name)
         return File(digest=self._hashed(path), name=path.stem, path=str(path))
 
     def checkpoint(self, name: str) -> Path:
         """Find a checkpoint or diffusers folder; ModelError: it is not here."""
-        return self._shelf.find("checkpoint", name)
+        return self.shelf.find("checkpoint", name)
 
     def embedding_names(self) -> Sequence[str]:
         """Return the names of the embeddings in the models folders."""
-        return [entry.path.stem for entry in self._shelf.all("embedding")]
+        return [entry.path.stem for entry in self.shelf.all("embedding")]
 
     def _misfit(self, file: File, model: Model) -> str | None:
         """Say why an adapter does not fit a model; None: it does."""
@@ -74,7 +66,7 @@ class Beside:
 
     def upscaler(self, name: str) -> Model:
         """Find and hash an upscaling model; ModelError: it is not here."""
-        path = self._shelf.find("upscaler", name)
+        path = self.shelf.find("upscaler", name)
         model = Model(digest=self._hashed(path), family=UPSCALER, name=path.stem, path=str(path))
         return stand_in(model) if self._fake else model
 
@@ -88,23 +80,20 @@ class Beside:
             found = replace(model, digest=self._hashed(Path(model.path)))
         except ModelError as error:
             return str(error)
-        return (
-            None
-            if (stand_in(found) if self._fake else found) == model
-            else f"{model.path}: was changed since this run was planned"
-        )
+        same = (stand_in(found) if self._fake else found) == model
+        return None if same else f"{model.path}: was changed since this run was planned"
 
     def _picture(self, path: Path) -> File:
         """Hash a picture; ManifestError: it is not here."""
         try:
-            return File(digest=self._digests.sha256(path), name=path.name, path=str(path))
+            return File(digest=self._hashed(path), name=path.name, path=str(path))
         except ModelError as error:
             raise ManifestError(f"init_image: {error.message}", where=str(path)) from error
 
     def _picture_size(self, path: Path) -> tuple[int, int]:
         """Return width and height as the picture is looked at; ManifestError: it is not here, or no picture."""
         try:
-            with Image.open(path, formats=FORMATS) as picture:
+            with Image.open(path, formats=PICTURE_FORMATS) as picture:
                 width, height = picture.size
                 turned = picture.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
         except FileNotFoundError as error:
@@ -119,7 +108,7 @@ class Beside:
         Those that are called `name` are hashed before others.
         """
         kinds = ("lora", "vae", "embedding")
-        shelved = [entry.path for kind in kinds for entry in self._shelf.all(kind) if not entry.refused]
+        shelved = [entry.path for kind in kinds for entry in self.shelf.all(kind) if not entry.refused]
         for path in sorted((*pictures, *shelved), key=lambda path: name not in (path.name, path.stem)):
             if path.is_file() and self._hashed(path) == digest:
                 return File(digest=digest, name=name, path=str(path.absolute()))
@@ -127,22 +116,22 @@ class Beside:
 
     def upscaler_of(self, digest: str, name: str) -> Model | None:
         """Return the upscaling model of a digest; one that is called `name` is hashed before others."""
-        entries = sorted(self._shelf.all("upscaler"), key=lambda entry: entry.path.stem != name)
+        entries = sorted(self.shelf.all("upscaler"), key=lambda entry: entry.path.stem != name)
         found = (self.upscaler(str(entry.path.absolute())) for entry in entries)
         return next((model for model in found if model.digest == digest), None)
 
     def files(self, name: str, pattern: str, folder: Path) -> Sequence[Path]:
         """Return the files that a pattern of the field `name` stands for, in natural order.
 
-        A folder stands for the pictures in it. A relative pattern begins at `folder` and, for models, in every models
-        folder and in the folder of its kind there.
+        A folder stands for the pictures in it. A relative pattern begins at `folder` or, for models, at the
+        first models folder where it finds something.
         """
         places = [folder] if name in PICTURES else [folder, *self._folders]
         wanted = at_home(pattern)
         whole = f"{wanted}/*" if name in PICTURES and (folder / wanted).is_dir() else str(wanted)
-        # Path.glob takes no pattern that begins at the root.
-        found = {Path(each).absolute() for place in places for each in glob.glob(str(place / whole), recursive=True)}  # noqa: PTH207
-        suffixes = _SUFFIXES if name in PICTURES else {".safetensors"}
+        matches = (matching(place.absolute() / whole) for place in places)
+        found = next((each for each in matches if each), ())
+        suffixes = PICTURE_SUFFIXES if name in PICTURES else {".safetensors"}
         return in_natural_order(each for each in found if each.suffix.lower() in suffixes and each.is_file())
 
     def _hashed(self, path: Path) -> str:

@@ -14,11 +14,9 @@ from batchgen.models.families import FAMILIES
 from batchgen.models.find import Source, find
 from batchgen.models.option import ModelConf, read_option
 from batchgen.models.resolve import family_of, files_of, resolve
-from batchgen.models.shelf import Shelf
 from batchgen.settings.beside import Beside, stand_in
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
 from batchgen.settings.weights import Weights
-from batchgen.shipped import shipped_model
 from batchgen.strict import Types, read_with
 
 _SAMPLER: Types = {name: kind for name, kind in FIELDS.items() if name not in {"prompt", "seed"}}
@@ -113,8 +111,7 @@ class Catalog:
 
     def weights(self, *, hashing: bool) -> Weights:
         """Return what is here by exact name and by hash."""
-        shelf = Shelf([*self._folders, shipped_model("")])
-        return Weights(self.names("model"), shelf, self._digests, self._digest, hashing=hashing)
+        return Weights(self.names("model"), self.beside.shelf, self._digests, self._digest, hashing=hashing)
 
     def _digest(self, name: str, known: bool) -> str | None:  # a `DigestOf`
         try:

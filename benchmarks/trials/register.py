@@ -5,7 +5,8 @@ from typing import Final
 from trials import Trial, again, bad_pictures, canaries, deaths, disks, journals, kills, power, prompts, starts
 
 TRIALS: Final[dict[str, tuple[Trial, int]]] = {
-    "kills": (kills.one_by_one, 700),
+    "kills": (kills.one_by_one, 600),
+    "kills_in_haste": (kills.hasty, 100),
     "kills_in_batches": (kills.in_batches, 200),
     "kills_embedded": (kills.embedded, 100),
     "power": (power.cuts, 200),

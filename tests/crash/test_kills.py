@@ -3,7 +3,9 @@ import pytest
 from trials import kills
 
 
-@pytest.mark.parametrize(("trial", "count"), [(kills.one_by_one, 6), (kills.in_batches, 3), (kills.embedded, 1)])
+@pytest.mark.parametrize(
+    ("trial", "count"), [(kills.one_by_one, 4), (kills.hasty, 3), (kills.in_batches, 3), (kills.embedded, 1)]
+)
 def test_kills_at_random_moments_lose_nothing_and_tear_nothing(tmp_path, trial, count):
     row = trial(count, tmp_path, 11)
 

@@ -111,8 +111,9 @@ def test_a_prompt_that_waits_in_a_second_run_of_the_same_directory_is_refused_wh
     with (person.folder / "outputs/adhoc/.batchgen/lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         said = person.types("run", "--prompt", "a blue star", FAKE)
+        before_its_sweep_is_expanded = person.types("run", "--prompt", "a star", "--seeds", "0..9", "--max-jobs", "1")
 
-    assert said.code == 75
+    assert said.code == before_its_sweep_is_expanded.code == 75
     assert "held by" in said.err
 
 

@@ -88,10 +88,17 @@ def asking(command: Callable[..., int]) -> Callable[..., int]:
     return asked
 
 
-def ask(request: Request) -> list[Asked]:
+Meet = Callable[["RunDirectory"], None]
+
+
+def ask(request: Request, meet: Meet = lambda _: None) -> list[Asked]:
     """Return what is asked for, one run directory after the other.
 
     All is read before anything is rendered: a wrong word in the last manifest must not be found at three at night.
+
+    Args:
+        request: The words.
+        meet: Sees each run directory before its sweep is expanded and its models are hashed, which may take minutes.
 
     Raises:
         UsageError: the words are wrong; which and why is in its message.
@@ -107,7 +114,7 @@ def ask(request: Request) -> list[Asked]:
         raise UsageError(
             f"nothing to render: name a manifest ({', '.join(_known())}), a run directory, or --prompt TEXT"
         )
-    return [_asked(place, words, fields, request) for place in places or [None]]
+    return [_asked(place, words, fields, request, meet) for place in places or [None]]
 
 
 def _with_options(fields: Mapping[str, tuple[Any, ...]], request: Request) -> dict[str, tuple[Any, ...]]:
@@ -144,10 +151,21 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]], request: Request) -> Asked:
-    from batchgen.manifest import adhoc, read_manifest
+def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]], request: Request, meet: Meet) -> Asked:
+    manifest, settings, directory = _found(place, words, request)
+    meet(directory)
     from batchgen.plan.expand import expand
     from batchgen.plan.pictures import with_pictures
+
+    # Once: what is kept with the run asks for the same pictures as what is planned now.
+    manifest = with_pictures(manifest, fields.keys(), settings)
+    with growing():
+        sweep = expand(manifest, fields, Hashed(settings), limit=request.max_jobs)
+    return Asked(manifest=manifest, settings=settings, sweep=sweep, directory=directory, fields=fields)
+
+
+def _found(place: str | None, words: Any, request: Request) -> "tuple[Manifest, Settings, RunDirectory]":
+    from batchgen.manifest import adhoc, read_manifest
     from batchgen.settings import load_settings
     from batchgen.store.layout import RunDirectory
 
@@ -157,21 +175,9 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
     saved = resumed.settings if resumed and resumed.settings.is_file() else None
     settings = load_settings(words, cwd=Path.cwd(), saved=saved)
     if resumed:
-        manifest = read_manifest(resumed.manifest)
-    else:
-        manifest = adhoc() if place is None else read_manifest(_manifest(place))
-    # Once: what is kept with the run asks for the same pictures as what is planned now.
-    manifest = with_pictures(manifest, fields.keys(), settings)
-    with growing():
-        sweep = expand(manifest, fields, Hashed(settings), limit=request.max_jobs)
-    directory = resumed or RunDirectory(request.into or settings.output.root / manifest.name)
-    return Asked(
-        manifest=manifest,
-        settings=settings,
-        sweep=sweep,
-        directory=directory,
-        fields=fields,
-    )
+        return read_manifest(resumed.manifest), settings, resumed
+    manifest = adhoc() if place is None else read_manifest(_manifest(place))
+    return manifest, settings, RunDirectory(request.into or settings.output.root / manifest.name)
 
 
 def _run_directory(place: Path) -> "RunDirectory | None":

@@ -73,7 +73,9 @@ def run(request: Request, bounds: Bounds) -> int:
     batchgen run outputs/demo --for 8h                  go on with what was asked for there
     batchgen run demo --rehearse                        see at eleven what would fail at three
     """
-    everything = [ready(asked) for asked in ask(request)]
+    from batchgen.store.lock import see_free
+
+    everything = [ready(asked) for asked in ask(request, meet=lambda directory: see_free(directory.lock))]
     codes = [0]
     for number, (asked, may_begin) in enumerate(everything, start=1):
         code, interrupted = carry_out(asked, bounds, may_begin)

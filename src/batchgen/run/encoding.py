@@ -20,7 +20,10 @@ from batchgen.store.publish import FULL, write_new
 from batchgen.store.record import Asked, Making, build, to_text
 
 MOST_BYTES = 256 * 1024 * 1024
-"""Pixels that may wait for a thread. When the disk is slower than the device, the device waits; memory stays flat."""
+"""Pixels that may be in hand. When the disk is slower than the device, the device waits; memory stays flat."""
+
+THREADS = min(4, os.cpu_count() or 1)
+"""zlib works without Python's lock. More threads than that would only take cores from the denoiser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +50,20 @@ class Encoders:
         self._say = say
         self._names = count()
         self._room = threading.Condition()
-        self._bytes = 0
-        # zlib works without Python's lock. More threads than that would only take cores from the denoiser.
-        self._threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="encode")
+        self._bytes = self._pictures = 0
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="encode")
 
     def take(self, picture: Finishing) -> None:
-        """Take a picture on; waits while too many bytes wait already."""
-        size = picture.pixels.nbytes
+        """Take a picture on. Waits while too much is in hand: what is not on the disk must be made again after a death.
+
+        A batch may always be in hand while the next one is rendered, and as many pictures as there are threads.
+        """
+        size, most = picture.pixels.nbytes, max(THREADS, len(picture.making.batch))
         with self._room:
-            self._room.wait_for(lambda: self._bytes == 0 or self._bytes + size <= MOST_BYTES)
+            self._room.wait_for(
+                lambda: not self._pictures or (self._pictures < most and self._bytes + size <= MOST_BYTES)
+            )
+            self._pictures += 1
             self._bytes += size
         self._threads.submit(self._finish, picture)
 
@@ -75,6 +83,7 @@ class Encoders:
                 trouble="disk_full" if trouble else "store",
             )
         with self._room:
+            self._pictures -= 1
             self._bytes -= picture.pixels.nbytes
             self._room.notify()
         self._say(reply)

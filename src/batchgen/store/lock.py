@@ -88,13 +88,25 @@ def take(path: Path, *, nap: Callable[[float], None] = time.sleep) -> Lock:
     except OSError as error:
         os.close(file)
         if error.errno in _HELD:
-            raise TryLater(f"held by {_described(read_holder(path))}", where=str(path.parent.parent)) from None
+            raise _held(path, read_holder(path)) from None
         raise StoreError(f"cannot be locked: {error.strerror}", where=str(path)) from error
     held = Holder(host=socket.gethostname(), pid=os.getpid(), started=datetime.now(UTC).isoformat(timespec="seconds"))
     # A full disk must not keep a lock from being held: the name inside it only serves a message.
     with contextlib.suppress(OSError):
         _write(file, held)
     return Lock(file, held)
+
+
+def see_free(path: Path) -> None:
+    """Refuse a directory that somebody works in, before time is spent on what is to be done there.
+
+    It may be taken a moment later: `take` has the last word.
+
+    Raises:
+        TryLater: as `take`.
+    """
+    if holder := at_work(path):
+        raise _held(path, holder if holder.pid else None)
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -184,6 +196,10 @@ def _write(file: int, holder: Holder) -> None:
     # First written, then cut: a reader in between finds trailing bytes at worst, and says "another run".
     os.pwrite(file, text, 0)
     os.ftruncate(file, len(text))
+
+
+def _held(path: Path, holder: Holder | None) -> TryLater:
+    return TryLater(f"held by {_described(holder)}", where=str(path.parent.parent))
 
 
 def _described(holder: Holder | None) -> str:

@@ -78,10 +78,10 @@ def test_the_first_latent_of_a_place_is_that_row_of_one_batch(row):
     assert torch.equal(first_noise([Origin(seed=5, row=row)], SHAPE)[0], whole[row])
 
 
-@pytest.mark.parametrize("row", [0, 3])
-def test_noise_of_steps_is_that_row_of_each_draw_of_a_batch_that_ends_with_it(row):
-    noise = FreshNoise([Origin(seed=5, row=row), 6], SHAPE)
-    for whole, other in zip(batch(5, row + 1, draws=3), batch(6, 1, draws=3), strict=True):
+@pytest.mark.parametrize(("row", "rows"), [(0, 1), (3, 1), (3, 4), (0, 4), (2, 5)])
+def test_noise_of_steps_is_that_row_of_each_draw_of_a_batch(row, rows):
+    noise = FreshNoise([Origin(seed=5, row=row, rows=rows), 6], SHAPE)
+    for whole, other in zip(batch(5, max(rows, row + 1), draws=3), batch(6, 1, draws=3), strict=True):
         drawn = noise(1.0, 0.5)
         assert torch.equal(drawn[0], whole[row])
         assert torch.equal(drawn[1], other[0])

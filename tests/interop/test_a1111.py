@@ -142,6 +142,7 @@ fields = st.fixed_dictionaries(
         "noise": st.sampled_from(["cpu", "cpu_continued", "nv"]),
         "noise_scale": st.sampled_from(["full", "sigma"]),
         "noise_index": st.integers(0, 3),
+        "noise_rows": st.integers(1, 4),
         "precision": st.sampled_from(["auto", "fp32", "bf16"]),
         "rounding": st.sampled_from(["round", "truncate"]),
         "vae_tiling": st.sampled_from(["off", "on"]),

@@ -117,12 +117,19 @@ def test_a_batch_is_as_many_pictures_under_one_seed(comfy_graph, text_to_image):
     assert found[1].recipe == text_to_image | {"noise_index": 1}
 
 
-def test_one_picture_of_a_batch_can_be_picked(comfy_graph):
-    graph = comfy_graph(
-        n5_batch_size=3, n10=node("LatentFromBatch", samples=["3", 0], batch_index=2, length=1), n8_samples=["10", 0]
-    )
+def test_where_steps_draw_noise_the_size_of_the_batch_matters(comfy_graph):
+    found = read_comfyui(comfy_graph(n5_batch_size=3, n3_sampler_name="euler_ancestral"), "w.json")
 
-    assert one(graph).recipe["noise_index"] == 2
+    assert [each.recipe.get("noise_rows", 1) for each in found] == [3, 3, 1]  # the last needs none behind it
+    assert not found[0].warnings
+
+
+@pytest.mark.parametrize(("sampler", "rows"), [("euler", 1), ("euler_ancestral", 4)])
+def test_one_picture_of_a_batch_can_be_picked(comfy_graph, sampler, rows):
+    picked = node("LatentFromBatch", samples=["3", 0], batch_index=2, length=1)
+    recipe = one(comfy_graph(n5_batch_size=4, n3_sampler_name=sampler, n10=picked, n8_samples=["10", 0])).recipe
+
+    assert (recipe["noise_index"], recipe.get("noise_rows", 1)) == (2, rows)
 
 
 def test_a_batch_without_end_is_refused(comfy_graph):

@@ -47,6 +47,8 @@ def back(found, **options):
         {"rounding": "truncate", "precision": "auto"},
         {"clip_skip": 2},
         {"noise_index": 3},
+        {"noise_index": 3, "noise_rows": 8, "sampler": "euler_ancestral"},
+        {"noise_rows": 8, "sampler": "euler_ancestral"},
         {"vae": "ft-mse.safetensors"},
         {"loras": [{"name": "a.safetensors", "scale": 0.8}, {"name": "b.pt", "scale": 1.0, "clip_scale": 0.0}]},
         {"distilled_guidance": 3.5, "width": 1024, "height": 1024},

@@ -25,10 +25,10 @@ class Origin:
     seed: int
     """0 to 2^64 - 1."""
     row: int = 0
-    """Which row of a batch that has one generator for all, as ComfyUI's have; the rows before it are drawn, too.
-
-    Rows behind it are not: nobody says how many there were. Noise that is drawn after every step is that of a batch
-    which ends with this row; the first latent, and a Brownian path, are those of a batch of any size.
+    """Which row of a batch that has one generator for all, as ComfyUI's have; the rows before it are drawn, too."""
+    rows: int = 1
+    """How many rows the batch has; at least up to `row`. The first latent, and a Brownian path, are those of a batch of
+    any size, but noise that is drawn after every step is drawn for all.
     """
     device: Literal["cpu", "cpu_continued", "nv"] = "cpu"
     """torch's generator on the CPU, begun anew for the noise of steps or continued; or what a CUDA device draws."""
@@ -36,7 +36,7 @@ class Origin:
     @property
     def plain(self) -> bool:
         """Whether it is torch's generator of the seed, and nobody else draws from it."""
-        return self.device == "cpu" and self.row == 0
+        return self.device == "cpu" and self.row == 0 and self.rows == 1
 
     def stream(self, *, later: bool = False) -> Callable[[Sequence[int]], Tensor]:
         """Return a generator: each call draws the next noise of a shape, float32 on the CPU.
@@ -46,14 +46,14 @@ class Origin:
         if self.device == "nv":
             return PhiloxStream(self.seed, drawn=int(later))
         generator = Generator("cpu").manual_seed(self.seed)
-        drawn = 0 if later and self.device == "cpu_continued" else 1
+        drawn, rows = 0 if later and self.device == "cpu_continued" else 1, max(self.row + 1, self.rows)
 
         def draw(shape: Sequence[int]) -> Tensor:
             nonlocal drawn
             if not drawn:  # What the first latent had of this generator is drawn, and dropped.
-                torch.randn((self.row + 1, *shape), generator=generator)
+                torch.randn((rows, *shape), generator=generator)
                 drawn = 1
-            return torch.randn((self.row + 1, *shape), generator=generator)[self.row]
+            return torch.randn((rows, *shape), generator=generator)[self.row]
 
         return draw
 

@@ -66,6 +66,7 @@ OWN_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "VAE tiling": "vae_tiling",
         "Noise": "noise",
         "Noise index": "noise_index",
+        "Noise rows": "noise_rows",
         "Resize mode": "resize",
         "Resize filter": "resize_filter",
         "Mask grow": "mask_grow",

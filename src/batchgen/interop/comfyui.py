@@ -7,11 +7,10 @@ from typing import Any, Final
 from batchgen.interop.comfyui_evaluation import SAVERS, Evaluation, Missing
 from batchgen.interop.comfyui_graph import Graph, Node, is_graph, read_graph
 from batchgen.interop.comfyui_nodes import KINDS
-from batchgen.interop.comfyui_recipes import Branch, branch_of
+from batchgen.interop.comfyui_recipes import Branch, branch_of, placed
 from batchgen.interop.comfyui_values import Decoded, Enlarged, Image, Loaded, Resized
 from batchgen.interop.comfyui_workflow import is_workflow, read_workflow
 from batchgen.interop.imported import Findings, Imported, Needed, Unreadable, frozen
-from batchgen.sampling.names import SAMPLERS
 
 OURS: Final = "batchgen"
 """Under this key of a node's `_meta` a graph of ours says what ComfyUI has no input for."""
@@ -97,21 +96,13 @@ def _pictures(node: Node, branch: Branch, findings: Findings, source: str) -> It
     name = prefix if isinstance(prefix, str) and not prefix.startswith(_PREFIXES) and "%" not in prefix else None
     first = Imported(
         source=source,
-        recipe=frozen({**branch.recipe, **own}),
+        recipe=frozen({**placed(branch.recipe, 0, branch.batch), **own}),
         checkpoint=Needed(kind="checkpoint", name=branch.checkpoint),
         files=branch.files,
         name=name.replace("\\", "/").rsplit("/", 1)[-1] or None if name else None,
-        warnings=(*findings.warnings, *_of_batch(branch)),
+        warnings=tuple(findings.warnings),
         refused=tuple(findings.refused),
     )
     yield first
     for index in range(1, branch.batch):
-        yield replace(first, recipe=frozen({**first.recipe, "noise_index": index}))
-
-
-def _of_batch(branch: Branch) -> Iterator[str]:
-    """Say of a batch what no recipe can: how many pictures drew the noise of the steps together."""
-    sampler = SAMPLERS.get(str(branch.recipe.get("sampler")))
-    if branch.batch > 1 and sampler is not None and sampler.stochastic:
-        who = f"a batch of {branch.batch} with {sampler.name}"
-        yield f"{who}: the noise of its steps is drawn alike for the last one alone"
+        yield replace(first, recipe=frozen({**placed(branch.recipe, index, branch.batch), **own}))

@@ -13,6 +13,7 @@ from batchgen.interop import comfyui_values as v
 from batchgen.interop.comfyui_evaluation import Missing
 from batchgen.interop.comfyui_graph import Graph
 from batchgen.interop.imported import RESAMPLING, Findings, Needed
+from batchgen.sampling.names import SAMPLERS
 
 _METHODS: Final[Mapping[str, str]] = {"nearest-exact": "nearest", **{name: name for name in RESAMPLING[1:]}}
 _TIMES: Final = re.compile(r"(?:^|[^0-9])(?:([248])x|x([248]))(?:[^0-9]|$)", re.IGNORECASE)
@@ -62,9 +63,8 @@ class _Branch:
         recipe = self._said(first, image.vae) | start
         recipe |= {"hires": hires} if hires else {}
         recipe |= {"upscale": self._times(upscale, start, hires)} if upscale else {}
-        recipe |= {"noise_index": self._index} if self._index else {}
         return Branch(
-            recipe=recipe,
+            recipe=recipe if self._index is None else placed(recipe, self._index, batch),
             checkpoint=first.told.model.checkpoint,
             files=tuple(dict.fromkeys(self._files)),
             batch=1 if self._index is not None else batch,
@@ -317,6 +317,15 @@ class _Branch:
             return {"model": enlarged.model, "scale": resized.factor * self._model_factor(enlarged)}
         before = {side: start.get(side, 0) * (hires["scale"] if hires else 1) for side in ("width", "height")}
         return {"model": enlarged.model, "scale": self._factor(resized, before)}
+
+
+def placed(recipe: Mapping[str, Any], index: int, batch: int) -> Mapping[str, Any]:
+    """Return the recipe of picture `index` of a batch, which has one seed and draws its noise for all at once."""
+    sampler = SAMPLERS.get(str(recipe.get("sampler")))
+    found = {**recipe, "noise_index": index} if index else recipe
+    if sampler is None or not sampler.stochastic or batch == index + 1:
+        return found
+    return {**found, "noise_rows": batch}
 
 
 def _begun(latent: v.Latent) -> v.Latent | None:

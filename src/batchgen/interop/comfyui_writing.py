@@ -61,7 +61,8 @@ class _Writing:
         told = {"model": model, "positive": positive, "negative": negative}
         own = {"seed": self._recipe["seed"], "steps": self._recipe["steps"]}
         latent = self._sampled(told, self._begin(vae), **own, denoise=self._recipe.get("strength", 1.0))
-        if index := self._recipe.get("noise_index", 0):
+        if self._batch > 1:
+            index = self._recipe.get("noise_index", 0)
             latent = [self._add("LatentFromBatch", samples=latent, batch_index=index, length=1), 0]
         image = [self._add("VAEDecode", samples=latent, vae=vae), 0]
         image = self._second_pass(told, image, vae)
@@ -69,6 +70,11 @@ class _Writing:
         own = {name: self._recipe[name] for name in OURS_FIELDS if name in self._recipe}
         self._nodes[saver]["_meta"][OURS] = own
         return self._nodes
+
+    @property
+    def _batch(self) -> int:
+        """How many pictures are made under the seed, of which this is one."""
+        return max(int(self._recipe.get("noise_index", 0)) + 1, int(self._recipe.get("noise_rows", 1)))
 
     def _check(self) -> None:
         recipe = self._recipe
@@ -84,7 +90,7 @@ class _Writing:
         for name in _NOT_THERE:
             if recipe.get(name):
                 self._fail(name, "it has no node for it")
-        if recipe.get("noise_index", 0) and ("hires" in recipe or "init_image" in recipe):
+        if self._batch > 1 and ("hires" in recipe or "init_image" in recipe):
             self._fail("noise_index", "with a second pass or a picture it is another noise")
 
     def _weights(self) -> tuple[Value, Value, Value]:
@@ -125,9 +131,8 @@ class _Writing:
     def _begin(self, vae: Value) -> Value:
         recipe = self._recipe
         if "init_image" not in recipe:
-            batch = recipe.get("noise_index", 0) + 1
             sides = {"width": recipe["width"], "height": recipe["height"]}
-            return [self._add("EmptyLatentImage", **sides, batch_size=batch), 0]
+            return [self._add("EmptyLatentImage", **sides, batch_size=self._batch), 0]
         loaded = self._add("LoadImage", image=recipe["init_image"])
         image = [loaded, 0]
         if "width" in recipe:

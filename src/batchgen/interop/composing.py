@@ -9,7 +9,8 @@ from batchgen.manifest import manifest_text
 _ORDER: Final = (
     *("prompt", "negative_prompt", "seed", "model", "vae", "loras", "init_image", "strength", "width", "height"),
     *("steps", "sampler", "schedule", "guidance_scale", "distilled_guidance", "hires", "upscale"),
-    *("emphasis", "clip_skip", "noise", "noise_scale", "noise_index", "precision", "rounding", "vae_tiling"),
+    *("emphasis", "clip_skip", "noise", "noise_scale", "noise_index", "noise_rows"),
+    *("precision", "rounding", "vae_tiling"),
 )
 """As people write them; what is not among these stands at the end."""
 

@@ -103,7 +103,7 @@ class _Record:
                 self._found.refuse("upscale", "a picture that was enlarged twice; one enlargement can be said")
             model = self._file("upscaler", recipe["model"])
             return found | {"upscale": {"model": model, "scale": scale_between(before, recipe)}}
-        if before is not None:
+        if before is not None and "frame" not in recipe["init_image"]:
             return self._second_pass(recipe, before)
         self._checkpoint = recipe["model"]
         return self._plain(recipe)
@@ -138,6 +138,10 @@ class _Record:
         return found
 
     def _picture(self, name: str, value: Mapping[str, Any]) -> str | None:
+        if "frame" in value:
+            of = f"is frame {value['frame']} of another clip that batchgen made"
+            self._found.refuse(name, f"{of}; the manifest that asked for both makes them again")
+            return None
         digest = str(value.get("sha256", ""))
         if not self._name(digest):
             self._found.refuse(name, f"the picture with the SHA-256 {digest} is not named in the record")

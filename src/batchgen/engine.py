@@ -3,9 +3,11 @@
 Nothing here knows torch. `fake.py` beside it is an engine without a model, for tests and rehearsals.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,22 @@ from batchgen.job import Job, Model
 
 Pixels = NDArray[np.uint8]
 """An RGB picture in memory: height x width x 3, 0 to 255. A clip is frames x height x width x 3."""
+
+Container = Literal["mp4", "webm", "gif", "webp", "frames"]
+"""How a clip lies on the disk: `frames` are PNG files in a ZIP."""
+
+
+def frame_name(number: int) -> str:
+    """Return what the PNG file of a frame, counted from 1, is called in such a ZIP."""
+    return f"{number:04}.png"
+
+
+@contextmanager
+def opened_frame(path: str, number: int) -> Iterator[IO[bytes]]:
+    """Open the PNG file of a frame, counted from 1, in such a ZIP; errors as `zipfile` has them."""
+    with zipfile.ZipFile(path) as archive, archive.open(frame_name(number)) as file:
+        yield file
+
 
 OnStep = Callable[[int], None]
 """Called after every denoising step with the number of steps taken so far: the sign of life of a long batch."""
@@ -37,6 +55,8 @@ class Runtime:
     It changes no picture, and is in no record."""
     max_gpu_temperature: int | None = None
     """Degrees Celsius. While the hottest GPU is hotter no batch is begun, until it is five degrees below. As above."""
+    checkpoint_every: float = 30.0
+    """Seconds of denoising after which the state of a batch is kept, so that it can go on from there; 0 keeps none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +116,63 @@ class Forgetful:
 FORGETFUL = Forgetful()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """Where the denoising of a batch was, between two steps: all that there is to go on from."""
+
+    arrays: Sequence[NDArray[Any]]
+    """The latents above all, and what the sampler carries."""
+    said: Any
+    """JSON values: where each of the arrays belongs, and what else there is to know."""
+
+
+class Bookmarks(Protocol):
+    """Where the last bookmark of each batch is kept, so that a batch need not begin anew in another process."""
+
+    def find(self, jobs: Sequence[Job]) -> Bookmark | None:
+        """Return the last one of the batch of exactly these jobs in this order, if it was made under the same roof."""
+        ...
+
+    def keep(self, jobs: Sequence[Job], bookmark: Bookmark) -> None:
+        """Keep it in place of the one before if that can be done; it never fails."""
+        ...
+
+    def forget(self, jobs: Sequence[Job]) -> None:
+        """Let these jobs begin anew; it never fails."""
+        ...
+
+
+class NoBookmarks:
+    """Keeps none."""
+
+    def find(self, jobs: Sequence[Job]) -> None:
+        """Find none."""
+
+    def keep(self, jobs: Sequence[Job], bookmark: Bookmark) -> None:
+        """Keep none."""
+
+    def forget(self, jobs: Sequence[Job]) -> None:
+        """There is none."""
+
+
+NO_BOOKMARKS = NoBookmarks()
+
+
 class Session(Protocol):
     """A loaded model."""
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
+    def render(
+        self,
+        jobs: Sequence[Job],
+        on_step: OnStep,
+        latents: Latents = FORGETFUL,
+        bookmarks: Bookmarks = NO_BOOKMARKS,
+    ) -> Sequence[Rendered]:
         """Return one picture per job, in order; the jobs share `batch_key`.
 
         The pixels of a job do not depend on which jobs are its neighbours, only (in the last bits) on their number.
-        Jobs whose latents are kept are only decoded, and the others go through the denoiser among themselves.
+        Jobs whose latents are kept are only decoded, and the others go through the denoiser among themselves: from
+        their bookmark, if there is one, and with no other pixels than from the beginning.
 
         Raises:
             EngineError: out of memory, or the decoded picture is not finite.

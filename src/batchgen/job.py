@@ -73,8 +73,15 @@ class Stage:
     """What another job makes, where this one begins."""
 
     job: "Job"
+    frame: int | None = None
+    """Which frame of its clip, from 1; None: all of it, a picture or, for an upscaler, a clip."""
     path: str = field(default="", compare=False)
-    """Its picture, once it is made."""
+    """Its picture, or its clip's frames as PNG files in a ZIP, once it is made."""
+
+    @property
+    def motion(self) -> "Motion":
+        """How long what is taken of it is."""
+        return self.job.motion if self.frame is None and self.job.clip else _MOTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +143,7 @@ class Sampling:
     """FLUX.1-dev: a number that is fed to the model. It is no second pass, and not `guidance_scale`."""
 
     dynamic_guidance: bool = False
-    """Guidance that grows from 1 to `guidance_scale` over the steps, as CogVideoX has it (`use_dynamic_cfg`)."""
+    """CogVideoX: guidance that changes from step to step, as diffusers computes it (`use_dynamic_cfg`)."""
 
     shift: Annotated[float, Field(gt=0, le=100)] | None = None
     """Flow matching: how far noise levels are pushed up, ComfyUI's ModelSamplingSD3; None: as the checkpoint has it."""
@@ -209,6 +216,10 @@ class Noise:
 
     noise_index: Annotated[int, Field(ge=0, le=4095)] = 0
     """Which row of the noise of a seed: the picture's place in a batch of ComfyUI, which has one seed for all."""
+
+    noise_rows: Annotated[int, Field(ge=1, le=4096)] = 1
+    """How many rows that batch had, where it went on after this one. Only samplers that draw noise in their steps make
+    a difference of it: each draws for the whole batch."""
 
 
 _START, _NOISE, _MOTION = Start(), Noise(), Motion()
@@ -292,6 +303,11 @@ class Job:
         return self.init_image.job.first if isinstance(self.init_image, Stage) else self
 
     @property
+    def denoised(self) -> "Job":
+        """The job that was denoised last: the one before, where a picture is only made larger."""
+        return self.init_image.job.denoised if self.unsampled and isinstance(self.init_image, Stage) else self
+
+    @property
     def files(self) -> tuple[File, ...]:
         """Every file it uses beside its model, those of its stages not among them."""
         sources = (self.init_image, self.mask_image, self.vae)
@@ -309,7 +325,7 @@ class Job:
         begins = (self.init_image is None, self.mask_image is None)
         shared = (self.model, self.loras, self.vae, self.embeddings)
         # Noise of one source is added by one piece of code: what a neighbour asks for must not move a bit.
-        noise = (self.noise.noise, self.noise.noise_scale, self.noise.noise_index == 0)
+        noise = (self.noise.noise, self.noise.noise_scale, self.noise.noise_index == 0, self.noise.noise_rows == 1)
         return (*shared, self.canvas, self.motion, self.sampling, self.numerics, self.start, *noise, *begins)
 
 
@@ -324,8 +340,8 @@ def _plain(thing: Any) -> Any:
             return {"sha256": digest}
         case Lora(file=File(digest=digest), scale=scale, clip_scale=clip_scale):
             return {"sha256": digest, "scale": scale, "clip_scale": clip_scale}
-        case Stage(job=job):
-            return {"recipe": dict(job.recipe)}
+        case Stage(job=job, frame=frame):
+            return {"recipe": dict(job.recipe)} | ({} if frame is None else {"frame": frame})
         case tuple():
             return [_plain(each) for each in thing]
         case _:

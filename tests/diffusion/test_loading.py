@@ -1,4 +1,5 @@
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 from batchgen.diffusion.engine import DiffusionEngine
-from batchgen.diffusion.loading import Part, outline_parts
+from batchgen.diffusion.loading import Part, outline_parts, tokenizer
 from batchgen.diffusion.unet import UNetDenoiser
 from batchgen.engine import Runtime
 from batchgen.errors import ModelError
@@ -228,3 +230,32 @@ def test_a_single_file_that_is_no_checkpoint_says_what_is_missing(tmp_path, refu
     assert "holds no whole unet: weights are missing, 'input_blocks.0.0.weight' for one" in refusal(
         Model(digest="0", family="sd15", name="x", path=str(file))
     )
+
+
+def _varint(number):
+    return bytes([number % 128 + 128]) + _varint(number // 128) if number > 127 else bytes([number])
+
+
+def _field(number, content):
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def test_a_tokenizer_of_sentencepiece_alone_reads_as_the_same_in_the_other_form(tmp_path, write_model):
+    """As CogVideoX and LTX-Video have it; transformers would want another library for it."""
+    model = write_model(tmp_path, "cogvideox")
+    place, part = tmp_path / "tokenizer", Part(name="tokenizer", kind=T5Tokenizer, weights=False)
+    before = tokenizer(part, place)
+    pieces = json.loads((place / "tokenizer.json").read_text())["model"]["vocab"]
+    content = (_field(1, piece.encode()) + b"\x15" + struct.pack("<f", score) for piece, score in pieces)
+    (place / "tokenizer.json").unlink()
+    (place / "spiece.model").write_bytes(b"".join(_field(1, each) for each in content))
+
+    after = tokenizer(part, place)
+
+    for text in ("a red circle, on  blue\nbackground", "", "ünknöwn?"):
+        assert after(text)["input_ids"] == before(text)["input_ids"]
+    assert (after.eos_token_id, after.pad_token_id) == (before.eos_token_id, before.pad_token_id)
+    DiffusionEngine(Runtime(device="cpu")).open(model)
+    (place / "spiece.model").write_bytes(b"\x0a\xff")
+    with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
+        tokenizer(part, place)

@@ -111,9 +111,7 @@ def test_repeating_a_text_as_comfyui_does_changes_nothing_but_rounding(session, 
     tripled = Encoded(states=text.states.repeat(1, 3, 1), tokens=text.tokens, chunks=3)
     latents = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        once, thrice = (
-            denoiser.predictor([each], job.canvas, job.sampling)(latents, 500.0) for each in (text, tripled)
-        )
+        once, thrice = (denoiser.predictor([each], job)(latents, 500.0) for each in (text, tripled))
     torch.testing.assert_close(once, thrice, rtol=1e-5, atol=1e-5)
 
 
@@ -158,6 +156,7 @@ def test_the_facts_say_how_the_picture_was_made(session, tiny, job_for):
         "device": "cpu",
         "dtype": "fp32",
         "guided": True,
+        "memory": "full",
         "negative_prompt_tokens": 0,
         "prompt_tokens": 3,
         "steps_taken": 3,

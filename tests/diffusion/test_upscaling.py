@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from safetensors.torch import save_file
 
 from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.diffusion.spandrel_import import import_spandrel
-from batchgen.engine import Runtime
+from batchgen.engine import Runtime, frame_name
 from batchgen.errors import EngineError, ModelError, NotFinite, OutOfMemory
-from batchgen.job import UPSCALER, Canvas, File, Model, Stage
+from batchgen.job import UPSCALER, Canvas, File, Model, Stage, make_job
 from batchgen.plan.making import upscaling
 from batchgen.shipped import shipped_model
 
@@ -97,6 +98,28 @@ def test_a_picture_comes_out_as_the_network_has_it(engine, small, picture):
         "fp32",
     )
     assert one.facts["resized"] is None
+
+
+def test_a_clip_comes_out_as_the_network_has_each_of_its_frames(engine, small, tmp_path):
+    frames = np.random.default_rng(1).integers(0, 256, (5, 24, 40, 3), dtype=np.uint8)
+    with ZipFile(tmp_path / "frames.zip", "w") as archive:
+        for number, frame in enumerate(frames, start=1):
+            with archive.open(frame_name(number), "w") as file:
+                Image.fromarray(frame).save(file, "PNG")
+    values = {"prompt": "", "seed": 0, "width": 40, "height": 24, "steps": 2, "guidance_scale": 1.0, "frames": 5}
+    moving = Model(digest="3" * 64, family="cogvideox", name="moving", path="")
+    clip = make_job(moving, values | {"sampler": "cogvideox_ddim", "schedule": "simple"})
+    steps = []
+
+    (one,) = engine.open(small).render(
+        [job_for(small, Stage(job=clip, path=str(tmp_path / "frames.zip")), 80, 48)], steps.append
+    )
+
+    assert one.pixels.shape == (5, 48, 80, 3)
+    for made, frame in zip(one.pixels, frames, strict=True):
+        assert np.array_equal(made, direct(small.path, frame))
+    assert steps == [1, 2, 3, 4, 5]
+    assert (one.facts["tiles"], one.facts["passes"]) == (5, 1)
 
 
 def test_a_pickle_of_weights_does_the_same(engine, small, picture, tmp_path):

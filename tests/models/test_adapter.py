@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from batchgen.errors import ModelError
 from batchgen.job import Model
-from batchgen.models.adapter import misfit, read_adapter
+from batchgen.models.adapter import misfit, read_adapter, trigger_words
 from batchgen.models.header import read_header
 from batchgen.shipped import shipped_model
 
@@ -167,25 +167,17 @@ def test_a_cut_file_and_a_pickle_are_refused_as_models_are(write: Write, tmp_pat
     assert complaint(path).startswith("is a pickle")
 
 
-def test_trigger_words_and_base_model_are_what_the_trainer_noted(write: Write) -> None:
+def test_trigger_words_are_what_the_trainer_noted() -> None:
     tags = {"10_ohwx": {"ohwx": 20, " grain": 7}, "1_more": {"grain": 9, "film": 1}}
-    noted = {
-        "ss_tag_frequency": json.dumps(tags),
-        "ss_base_model_version": "sdxl_base_v1-0",
-        "ss_sd_model_name": "None",
-    }
-    facts = read_adapter(write({SDXL: (640, 2048)}, metadata=noted))
-    assert facts.trigger_words == ("ohwx", "grain", "film")
-    assert facts.base_model == "sdxl_base_v1-0"
-    noted = {"modelspec.trigger_phrase": "film grain", "modelspec.architecture": "stable-diffusion-v1/lora"}
-    facts = read_adapter(write({SD15: (320, 768)}, metadata=noted))
-    assert (facts.trigger_words, facts.base_model) == (("film grain",), "stable-diffusion-v1/lora")
+    assert trigger_words({"ss_tag_frequency": json.dumps(tags)}) == ("ohwx", "grain", "film")
+    assert trigger_words({"modelspec.trigger_phrase": " film grain "}) == ("film grain",)
+    assert trigger_words({}) == ()
 
 
 @pytest.mark.parametrize("tags", ["{", "[]", '{"a": 1}', '{"a": {"b": "c"}}', "[" * 100_000])
 def test_notes_that_make_no_sense_are_no_error(write: Write, tags: str) -> None:
-    facts = read_adapter(write({SD15: (320, 768)}, metadata={"ss_tag_frequency": tags, "lora_adapter_metadata": tags}))
-    assert (facts.trigger_words, facts.base_model) == ((), None)
+    facts = read_adapter(write({SD15: (320, 768)}, metadata={"lora_adapter_metadata": tags}))
+    assert (trigger_words({"ss_tag_frequency": tags}), facts.layers[0].strength) == ((), 1.0)
 
 
 @pytest.mark.parametrize(

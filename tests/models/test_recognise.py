@@ -132,3 +132,23 @@ def test_flux_schnell_is_the_one_that_is_told_no_guidance(whole: Mapping[str, Sh
 def test_a_model_of_zero_terminal_snr_says_so(whole: Mapping[str, Shapes]) -> None:
     scheduler = configure(header({**whole["sdxl"], "v_pred": (0,), "ztsnr": (0,)}), "sdxl")["scheduler"]
     assert (scheduler["prediction_type"], scheduler["rescale_betas_zero_snr"]) == ("v_prediction", True)
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("Wan", ["model.diffusion_model.patch_embedding.weight", "model.diffusion_model.blocks.0.self_attn.q.weight"]),
+        ("Wan", ["patch_embedding.weight", "blocks.0.attn1.to_q.weight"]),
+        (
+            "LTX-Video",
+            ["model.diffusion_model.patchify_proj.weight", f"{UNET}transformer_blocks.0.attn1.to_q.weight"],
+        ),
+        ("CogVideoX", ["patch_embed.proj.weight", "patch_embed.text_proj.weight"]),
+    ],
+)
+def test_a_model_of_clips_in_a_file_is_told_by_name_with_what_to_get_instead(title: str, names: list[str]) -> None:
+    found = recognise(header(dict.fromkeys(names, (4, 4))))
+    assert (found.kind, found.family) == ("diffusion_model", None)
+    assert found.refused == (
+        f"is {title} in a file; batchgen makes clips with a model's diffusers folder (source.hub, .folder)"
+    )

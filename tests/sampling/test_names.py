@@ -11,6 +11,8 @@ from batchgen.errors import ModelError, UsageError
 from batchgen.job import FIELDS
 from batchgen.sampling.names import (
     ALIASES,
+    COGVIDEOX_SAMPLERS,
+    EVERY_SAMPLER,
     FIELD_ALIASES,
     FLOW_SCHEDULES,
     SAMPLERS,
@@ -25,15 +27,15 @@ CONF = Path(__file__).parents[2] / "conf" / "sampler"
 
 
 def test_conf_has_one_file_for_each_sampler():
-    assert {file.stem for file in CONF.glob("*.yaml")} == set(SAMPLERS)
+    assert {file.stem for file in CONF.glob("*.yaml")} == set(EVERY_SAMPLER)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY_SAMPLER)
 def test_a_sampler_s_file_says_what_it_is_good_for_and_sets_its_two_fields(name):
     first, second, *rest = (CONF / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert first == "# @package _global_"
     assert second.startswith("# ")
-    assert yaml.safe_load("\n".join(rest)) == {"sampler": name, "schedule": SAMPLERS[name].default_schedule}
+    assert yaml.safe_load("\n".join(rest)) == {"sampler": name, "schedule": EVERY_SAMPLER[name].default_schedule}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_a_sampler_s_file_says_what_it_is_good_for_and_sets_its_two_fields(name)
         ("DEIS", "deis", None),
         ("DDIM", "ddim", None),
         ("LCM", "lcm", None),
+        ("CogVideoXDPMScheduler", "cogvideox_dpm", None),
     ],
 )
 def test_labels_of_other_programs_are_answered_with_the_right_fields(label, sampler, schedule):
@@ -70,8 +73,8 @@ def test_a_misspelt_sampler_is_answered_with_the_nearest_one():
 
 def test_every_alias_means_a_sampler_and_none_is_a_sampler_s_own_name():
     for label, (sampler, schedule) in ALIASES.items():
-        assert label not in SAMPLERS
-        assert sampler in SAMPLERS
+        assert label not in EVERY_SAMPLER
+        assert sampler in EVERY_SAMPLER
         assert schedule is None or schedule in SCHEDULES
 
 
@@ -153,3 +156,23 @@ def test_flow_matching_models_refuse_schedules_without_their_shift():
         else:
             with pytest.raises(ModelError, match=f"{schedule!r} is not for flow-matching models; use one of .*simple"):
                 check_sampling("euler", schedule, flow=True)
+
+
+@pytest.mark.parametrize("sampler", COGVIDEOX_SAMPLERS)
+def test_cogvideox_has_samplers_of_its_own_which_no_other_model_takes(sampler):
+    check_sampling(sampler, "simple", steps=1, cogvideox=True)
+    for flow in (False, True):
+        with pytest.raises(ModelError, match=f"{sampler!r} is for CogVideoX alone"):
+            check_sampling(sampler, "simple", flow=flow)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_cogvideox_takes_no_other_samplers(sampler):
+    with pytest.raises(ModelError, match=f"{sampler!r} is not for CogVideoX.* cogvideox_ddim, cogvideox_dpm"):
+        check_sampling(sampler, "simple", cogvideox=True)
+
+
+def test_cogvideox_takes_the_one_schedule_of_its_training():
+    for schedule in set(SCHEDULES) - {"simple"}:
+        with pytest.raises(ModelError, match=f"{schedule!r} is not for CogVideoX.* use simple"):
+            check_sampling("cogvideox_ddim", schedule, steps=4, cogvideox=True)

@@ -20,6 +20,15 @@ from batchgen.sampling.schedules import flow_table, sigmas, timesteps_of, traini
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 DEV = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15, "shift": 3.0}
 SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
+WAN = {"use_flow_sigmas": True, "flow_shift": 3.0, "prediction_type": "flow_prediction"}
+LTX = {
+    "use_dynamic_shifting": True,
+    "base_image_seq_len": 1024,
+    "max_image_seq_len": 4096,
+    "base_shift": 0.95,
+    "max_shift": 2.05,
+    "shift_terminal": 0.1,
+}
 
 # fmt: off
 TABLE_ENDS = (0.0291671581517, 14.6146412293)
@@ -264,6 +273,41 @@ def test_flow_levels_fall_strictly_from_one_to_zero(schedule, steps, tokens):
     assert found[-1] == 0.0
     assert len(found) == steps + 1
     assert (np.diff(found) < 0).all()
+
+
+@settings(deadline=None)
+@given(
+    sampler=st.sampled_from(sorted(each.name for each in SAMPLERS.values() if each.flow)),
+    schedule=st.sampled_from(FLOW_SCHEDULES),
+    steps=st.integers(1, 60),
+    shift=st.floats(0.5, 20.0),
+    config=st.sampled_from([DEV, LTX, WAN]),
+)
+def test_flow_levels_fall_strictly_whatever_the_shift(sampler, schedule, steps, shift, config):
+    found = sigmas(schedule, steps, flow_table(config, tokens=1024, shift=shift), sampler=sampler)
+    assert found[0] == pytest.approx(1.0)
+    assert found[-1] == SAMPLERS[sampler].last_sigma
+    assert (np.diff(found) < 0).all()
+
+
+def test_a_shift_that_is_asked_for_stands_before_the_checkpoint_s():
+    """Time 3/4, 1/2 and 1/4 bent by 5: 5t / (1 + 4t)."""
+    for config in (DEV, SCHNELL, WAN):
+        found = sigmas("simple", 4, flow_table(config, tokens=4096, shift=5.0), sampler="euler")
+        assert found == pytest.approx([1.0, 3.75 / 4, 2.5 / 3, 1.25 / 2, 0.0])
+
+
+def test_wan_says_its_shift_under_another_name():
+    found = sigmas("simple", 4, flow_table(WAN, tokens=4096), sampler="euler")
+    assert found == pytest.approx([1.0, 2.25 / 2.5, 1.5 / 2, 0.75 / 1.5, 0.0])
+
+
+def test_the_levels_of_ltx_video_are_stretched_so_that_the_last_is_the_one_it_was_taught():
+    plain = sigmas("simple", 4, flow_table(LTX | {"shift_terminal": None}, tokens=1024), sampler="euler")
+    found = sigmas("simple", 4, flow_table(LTX, tokens=1024), sampler="euler")
+    assert found[[0, 3, 4]] == pytest.approx([1.0, 0.1, 0.0])
+    assert (1 - found[:4]) / 0.9 == pytest.approx((1 - plain[:4]) / (1 - plain[3]))
+    assert sigmas("simple", 1, flow_table(LTX, tokens=1024), sampler="euler") == pytest.approx([1.0, 0.0])
 
 
 def test_neither_numpy_nor_torch_is_imported_for_names_and_no_torch_for_levels():

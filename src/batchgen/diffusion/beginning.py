@@ -4,19 +4,26 @@ Pictures are read as they are looked at (EXIF orientation applied), 16 bits a ch
 is laid on grey. Masks are 1 where the picture is painted anew.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
-from batchgen.engine import Pixels
+from batchgen.engine import Pixels, opened_frame
 from batchgen.errors import EngineError
 from batchgen.job import Canvas, File, Job, Stage, Start
 from batchgen.wishes import PICTURE_FORMATS
 
 MOST_PIXELS = 16384 * 16384
 """Of a picture that is read."""
+
+_UNREADABLE = (
+    *(OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError),
+    *(BadZipFile, KeyError),
+)
 
 _FILTERS = {name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "lanczos")}
 _GREY = (127, 127, 127)
@@ -89,27 +96,29 @@ def begin(job: Job) -> Beginning | None:
     )
 
 
-def read_pixels(source: File | Stage) -> Pixels:
-    """Return the colours of a picture: height x width x 3.
+def read_pixels(source: File | Stage, frame: int | None = None) -> Pixels:
+    """Return the colours of a picture, or of a frame of a clip, counted from 1: height x width x 3.
 
     Raises:
         EngineError: it cannot be read.
     """
-    return _array(_on_grey(_opened(source)))
+    return _array(_on_grey(_opened(source, frame)))
 
 
 def _masked(job: Job) -> bool:
     return job.mask_image is not None or job.start.mask_alpha
 
 
-def _opened(source: File | Stage) -> Image.Image:
+def _opened(source: File | Stage, frame: int | None = None) -> Image.Image:
     try:
-        with Image.open(source.path, formats=PICTURE_FORMATS) as found:
+        number = frame or (source.frame if isinstance(source, Stage) else None)
+        there = nullcontext(source.path) if number is None else opened_frame(source.path, number)
+        with there as file, Image.open(file, formats=PICTURE_FORMATS) as found:
             if found.width * found.height > MOST_PIXELS:
                 raise EngineError(f"has more than {MOST_PIXELS:,} pixels", where=source.path)
             found.load()
             return _in_eight_bits(ImageOps.exif_transpose(found))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise EngineError(f"cannot be read as a picture: {error}", where=source.path) from error
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from batchgen.diffusion.beginning import Beginning, begin
+from batchgen.diffusion.clips import ClipDecoder
 from batchgen.diffusion.decoding import Decoder
 from batchgen.job import Job
 
@@ -20,12 +21,13 @@ _REMEMBERED = 16
 class Begun:
     """What pictures begin with, one row each."""
 
-    latents: Tensor
-    """Shape (rows, channels, height, width), in the denoiser's scale."""
+    latents: Tensor | None = None
+    """Shape (rows, channels, height, width), in the denoiser's scale; None: noise alone, with a frame beside it."""
     mask: Tensor | None = None
     """Shape (rows, 1, height, width): 1 where a picture is painted anew."""
     beside: Tensor | None = None
-    """What an inpainting checkpoint takes beside the latents: mask and masked picture, (rows, 1 + channels, ...)."""
+    """What a checkpoint takes beside the latents: for inpainting mask and masked picture, (rows, 1 + channels, ...); to
+    animate a picture, as much as its denoiser's family says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,11 @@ def together(entries: Sequence[Entry | None]) -> Begun | None:
     begun = [entry.begun for entry in entries if entry is not None]
     if not begun:
         return None
+    latents = [each.latents for each in begun if each.latents is not None]
     masks = [each.mask for each in begun if each.mask is not None]
     besides = [each.beside for each in begun if each.beside is not None]
     return Begun(
-        latents=torch.cat([each.latents for each in begun]),
+        latents=torch.cat(latents) if latents else None,
         mask=torch.cat(masks) if masks else None,
         beside=torch.cat(besides) if besides else None,
     )
@@ -81,6 +84,8 @@ def together(entries: Sequence[Entry | None]) -> Begun | None:
 
 def _entry(job: Job, beginning: Beginning, decoder: Decoder, device: torch.device) -> Entry:
     image = torch.from_numpy(beginning.pixels.copy()).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    if isinstance(decoder, ClipDecoder):
+        return Entry(beginning=beginning, begun=Begun(beside=decoder.first_frame(image, job)))
     if beginning.mask is None:
         return Entry(beginning=beginning, begun=Begun(latents=decoder.encode(image)))
     mask = torch.from_numpy(beginning.mask.copy()).to(device)[None, None]

@@ -52,15 +52,19 @@ class Decoder:
             OutOfMemory: it does not fit in any way that `numerics` allows.
         """
         latents = self._unscaled(latents)
-        scale = 2 ** (len(self._vae.config.block_out_channels) - 1)
-        pixels = latents.shape[-1] * latents.shape[-2] * scale * scale
-        size = latents.shape[0] if pixels <= TOGETHER else 1
+        size = self._together(latents)
         pictures: list[Decoded] = []
         for some in torch.split(latents, size):
             images, tiled = self._run(some, numerics.vae_tiling)
             rows = zip(some, images, strict=True)
             pictures += [self._finished(row, image, numerics, tiled=tiled) for row, image in rows]
         return pictures
+
+    def _together(self, latents: Tensor) -> int:
+        """Return how many of these are decoded at once."""
+        scale = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        pixels = latents.shape[-1] * latents.shape[-2] * scale * scale
+        return latents.shape[0] if pixels <= TOGETHER else 1
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the latents of pictures, in the denoiser's scale: the mode of what the encoder gives, no draw.
@@ -75,6 +79,10 @@ class Decoder:
         latents = torch.cat(rows)
         if not _finite(latents):
             raise NotFinite("the autoencoder overflowed on the picture to begin with (another precision may help)")
+        return self._scaled(latents)
+
+    def _scaled(self, latents: Tensor) -> Tensor:
+        """Undo `_unscaled`."""
         config = self._vae.config
         mean, deviation = config.get("latents_mean"), config.get("latents_std")
         if mean is not None and deviation is not None:
@@ -95,13 +103,16 @@ class Decoder:
 
     def _run(self, latents: Tensor, tiling: str) -> tuple[Tensor, bool]:
         """Return images, and whether they were decoded in tiles: what is no larger than a tile never is."""
-        larger = max(latents.shape[-2:]) > self._vae.tile_latent_min_size
-        *tries, last = _TRIES[tiling if larger else "off"]
+        *tries, last = _TRIES[tiling if self._larger(latents) else "off"]
         for in_tiles in tries:
             with contextlib.suppress(OutOfMemory):
                 return self._once(latents, in_tiles=in_tiles), in_tiles
             give_back_memory(latents.device)
         return self._once(latents, in_tiles=last), last
+
+    def _larger(self, latents: Tensor) -> bool:
+        """Return whether a picture is larger than a tile."""
+        return bool(max(latents.shape[-2:]) > self._vae.tile_latent_min_size)
 
     def _once(self, latents: Tensor, *, in_tiles: bool) -> Tensor:
         try:
@@ -146,9 +157,9 @@ def _what_is_wrong(latents: Tensor) -> str:
 
 
 def to_pixels(image: Tensor, rounding: str) -> Pixels:
-    """Return a picture of -1..1, shape (3, height, width), as bytes of shape (height, width, 3)."""
+    """Return a picture or clip of -1..1, shape (3, [frames,] height, width), as bytes with the colours last."""
     values = ((image + 1) / 2).clamp(0, 1) * 255
     if rounding == "round":
         values = values.round()
-    pixels: Pixels = values.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+    pixels: Pixels = values.to(torch.uint8).movedim(0, -1).contiguous().cpu().numpy()
     return pixels

@@ -9,10 +9,10 @@ from torch import Tensor
 from batchgen.diffusion.adapters import Adapters
 from batchgen.diffusion.conditioning import Encoded, Wording
 from batchgen.diffusion.decoding import Decoder
-from batchgen.job import Canvas, Sampling
+from batchgen.job import Job
 
 Predict = Callable[[Tensor, float], Tensor]
-"""Latents of shape (rows, channels, height, width) and a timestep to what the model predicts, of the same shape."""
+"""Latents of shape (rows, *shape of one) and a timestep to what the model predicts, of the same shape."""
 
 
 class Denoiser(Protocol):
@@ -32,16 +32,14 @@ class Denoiser(Protocol):
         """Return what the model makes of a text; the text encoders are brought to the device for it."""
         ...
 
-    def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
-        """Return channels, height and width of one latent image."""
+    def latent_shape(self, job: Job) -> tuple[int, ...]:
+        """Return the shape of the latent of one picture, (channels, height, width), or of one clip."""
         ...
 
-    def predictor(
-        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
-    ) -> Predict:
-        """Return how to predict for as many rows as there are texts, all of one length.
+    def predictor(self, texts: Sequence[Encoded], job: Job, beside: Tensor | None = None) -> Predict:
+        """Return how to predict for as many rows as there are texts, all of one length, with what `job` asks for.
 
-        `beside`: what an inpainting model takes with the latents, as many rows; others take none of it.
+        `beside`: what a model takes with the latents, for inpainting or of a first frame, as many rows.
         """
         ...
 

@@ -22,6 +22,10 @@ _DENOISERS: Mapping[str, tuple[str, str]] = {
     "sd15": ("batchgen.diffusion.unet", "UNetDenoiser"),
     "sdxl": ("batchgen.diffusion.unet", "UNetDenoiser"),
     "flux": ("batchgen.diffusion.flux", "FluxDenoiser"),
+    "cogvideox": ("batchgen.diffusion.cogvideox", "CogVideoXDenoiser"),
+    "cogvideox_i2v": ("batchgen.diffusion.cogvideox", "CogVideoXDenoiser"),
+    "wan": ("batchgen.diffusion.wan", "WanDenoiser"),
+    "ltx": ("batchgen.diffusion.ltx", "LTXDenoiser"),
 }
 """Which class renders which family. Imported when a model of it is opened: each brings its own large libraries."""
 

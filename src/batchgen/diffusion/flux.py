@@ -12,14 +12,14 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 from batchgen.diffusion.adapters import Adapters
-from batchgen.diffusion.chunks import Frame
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
 from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
-from batchgen.job import Canvas, Model, Sampling
+from batchgen.diffusion.t5 import T5
+from batchgen.job import Job, Model, Sampling
 
 _PARTS = (
     Part(name="tokenizer", kind=CLIPTokenizer, weights=False),
@@ -53,6 +53,7 @@ class FluxDenoiser:
         self._residence = Residence(modules, device, memory)
         self._transformer = self._parts["transformer"]
         self._inversions = Inversions()
+        self._t5 = T5(self._parts["tokenizer_2"], self._parts["text_encoder_2"], device)
         self.dtype = dtype
         self.decoder = Decoder(self._parts["vae"])
         self.inpaints = False
@@ -84,41 +85,24 @@ class FluxDenoiser:
         run = vectors.behind(encoder.get_input_embeddings(), clip_run(encoder, self._device, layer=-1, normed=True))
         first = lay_out(wording, tokenizer, frame, vectors)[:1]
         _, pooled = encode(first, frame, run, "none")
-        states, tokens = self._read_by_t5(wording)
+        length = DEV_TOKENS if self._transformer.config.guidance_embeds else SCHNELL_TOKENS
+        states, tokens = self._t5.read(wording, length)
         return Encoded(states=states.to(self.dtype), pooled=pooled, tokens=tokens, chunks=0)
 
-    def _read_by_t5(self, wording: Wording) -> tuple[Tensor, int]:
-        tokenizer, encoder = self._parts["tokenizer_2"], self._parts["text_encoder_2"]
-        length = DEV_TOKENS if self._transformer.config.guidance_embeds else SCHNELL_TOKENS
-        end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
-        frame = Frame(length=length, begin=None, end=end, pad=pad, grows=True)
-        vectors = self._inversions.vectors(
-            wording.embeddings, wording.emphasis, key="t5xxl", width=encoder.config.d_model
-        )
-        chunks = lay_out(wording, tokenizer, frame, vectors)
-
-        def run(ids: Tensor) -> tuple[Tensor, None]:
-            return encoder(ids.to(self._device)).last_hidden_state, None
-
-        states, _ = encode(chunks, frame, vectors.behind(encoder.encoder.get_input_embeddings(), run), wording.emphasis)
-        return states, sum(len(chunk) for chunk in chunks)
-
-    def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
+    def latent_shape(self, job: Job) -> tuple[int, int, int]:
         """Return channels, height and width of one latent image."""
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
-        return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
+        return (self._parts["vae"].config.latent_channels, job.canvas.height // scale, job.canvas.width // scale)
 
-    def predictor(
-        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
-    ) -> Predict:
+    def predictor(self, texts: Sequence[Encoded], job: Job, beside: Tensor | None = None) -> Predict:
         """Return how to predict for as many rows as there are texts, all of one length."""
         del beside
         self._residence.bring(["transformer"])
         states = torch.cat([text.states for text in texts]).to(self._device, self.dtype)
         pooled = torch.cat([text.pooled for text in texts if text.pooled is not None]).to(self._device, self.dtype)
-        guidance = self._guidance(sampling, len(texts))
+        guidance = self._guidance(job.sampling, len(texts))
         text_places = torch.zeros(states.shape[1], 3, device=self._device, dtype=self.dtype)
-        _, height, width = self.latent_shape(canvas)
+        _, height, width = self.latent_shape(job)
         image_places = places(height // 2, width // 2).to(self._device, self.dtype)
 
         def predict(latents: Tensor, timestep: float) -> Tensor:

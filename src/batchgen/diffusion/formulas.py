@@ -2,6 +2,9 @@
 
 A formula is a generator: it yields a latent with the noise level at which it wants it denoised, is sent the denoised
 latent, and returns the last one. Latents are in the scale where the picture keeps its own ("variance exploding").
+
+What a formula knows of earlier steps, beside the latent, stands in its memory and nowhere else: with that, and the
+levels that are left, it goes on after any whole step as if it had never stopped.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -20,14 +23,17 @@ Walk = Generator[tuple[Tensor, float], Tensor, Tensor]
 NoiseBetween = Callable[[float, float], Tensor]
 """Noise for the step between two levels, on the CPU."""
 
-Formula = Callable[[Tensor, Sequence[float], NoiseBetween], Walk]
+Memory = list[tuple[float, Tensor]]
+"""What steps leave to later ones, a number and a tensor each, the latest first."""
+
+Formula = Callable[[Tensor, Sequence[float], NoiseBetween, Memory], Walk]
 """A sampler: starts from a latent at the first of the levels and ends at the last, 0."""
 
 
 def levels_of(formula: Formula, sigmas: Sequence[float]) -> Levels:
     """Return the noise levels at which `formula` calls the denoiser, found by a rehearsal on zeros."""
     nothing = torch.zeros(1)
-    walk = formula(nothing, sigmas, lambda _from, _to: nothing)
+    walk = formula(nothing, sigmas, lambda _from, _to: nothing, [])
     found = [next(walk)[1]]
     try:
         while True:
@@ -42,7 +48,7 @@ def ancestral(sigma: float, sigma_next: float) -> tuple[float, float]:
     return sigma_next**2 / sigma, up
 
 
-def euler_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+def euler_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween, _memory: Memory) -> Walk:
     """Take Euler's step further down than asked for, and put fresh noise back."""
     for sigma, sigma_next in pairwise(sigmas):
         denoised = yield latents, sigma
@@ -53,7 +59,7 @@ def euler_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetwee
     return latents
 
 
-def dpm_2_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+def dpm_2_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween, _memory: Memory) -> Walk:
     """Take the midpoint's step further down than asked for, arXiv:2206.00364's DPM2, and put fresh noise back."""
     for sigma, sigma_next in pairwise(sigmas):
         denoised = yield latents, sigma
@@ -67,7 +73,7 @@ def dpm_2_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetwee
     return latents
 
 
-def lcm(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+def lcm(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween, _memory: Memory) -> Walk:
     """Take each denoised latent for the picture and put noise back: arXiv:2303.01469, algorithm 1."""
     for sigma, sigma_next in pairwise(sigmas):
         latents = yield latents, sigma
@@ -76,7 +82,7 @@ def lcm(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
     return latents
 
 
-def dpmpp_2s_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
+def dpmpp_2s_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween, _memory: Memory) -> Walk:
     """Take single steps of second order with the midpoint in log sigma, arXiv:2211.01095, then fresh noise."""
     for sigma, sigma_next in pairwise(sigmas):
         denoised = yield latents, sigma
@@ -90,18 +96,20 @@ def dpmpp_2s_ancestral(latents: Tensor, sigmas: Sequence[float], noise: NoiseBet
     return latents
 
 
-def dpmpp_3m_sde(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween) -> Walk:
-    """Take steps of third order on the stochastic equation from two earlier ones: k-diffusion's, after 2211.01095."""
-    earlier: list[tuple[float, Tensor]] = []  # (step in log sigma, denoised), the latest first
+def dpmpp_3m_sde(latents: Tensor, sigmas: Sequence[float], noise: NoiseBetween, memory: Memory) -> Walk:
+    """Take steps of third order on the stochastic equation from two earlier ones: k-diffusion's, after 2211.01095.
+
+    It remembers steps in log sigma, each with what was denoised.
+    """
     for sigma, sigma_next in pairwise(sigmas):
         denoised = yield latents, sigma
         if sigma_next == 0:
             return denoised
         step = log(sigma / sigma_next)
-        latents = exp(-2 * step) * latents - expm1(-2 * step) * denoised + _curvature(step, denoised, earlier)
+        latents = exp(-2 * step) * latents - expm1(-2 * step) * denoised + _curvature(step, denoised, memory)
         spread = sigma_next * sqrt(-expm1(-2 * step))
         latents = latents + spread * noise(sigma, sigma_next).to(latents)
-        earlier = [(step, denoised), *earlier[:1]]
+        memory[:] = [(step, denoised), *memory[:1]]
     return latents
 
 
@@ -121,16 +129,18 @@ def _curvature(step: float, denoised: Tensor, earlier: Sequence[tuple[float, Ten
     return second * (slope + ratio * bend) - third * bend
 
 
-def deis(latents: Tensor, sigmas: Sequence[float], _noise: NoiseBetween) -> Walk:
-    """Extrapolate slopes by polynomials in diffusion time: tAB-DEIS of third order, arXiv:2204.13902."""
-    slopes: list[Tensor] = []
-    for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+def deis(latents: Tensor, sigmas: Sequence[float], _noise: NoiseBetween, memory: Memory) -> Walk:
+    """Extrapolate slopes by polynomials in diffusion time: tAB-DEIS of third order, arXiv:2204.13902.
+
+    It remembers levels, each with the slope there.
+    """
+    for sigma, sigma_next in pairwise(sigmas):
         denoised = yield latents, sigma
         if sigma_next == 0:
             return denoised
-        slopes = [(latents - denoised) / sigma, *slopes[:2]]
-        weights = _deis_weights(sigmas[max(index - 2, 0) : index + 2])
-        latents = latents + sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))
+        memory[:] = [(sigma, (latents - denoised) / sigma), *memory[:2]]
+        weights = _deis_weights([*(level for level, _ in reversed(memory)), sigma_next])
+        latents = latents + sum(weight * slope for weight, (_, slope) in zip(weights, memory, strict=True))
     return latents
 
 

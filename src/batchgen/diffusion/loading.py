@@ -3,6 +3,7 @@
 Nothing is fetched, nothing but safetensors is read, and no code that lies beside the weights is run.
 """
 
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from batchgen.models.folder import INDEX, ORIGINAL, component, component_weights
 from batchgen.models.header import Header, read_header
 from batchgen.models.recognise import VAE_PREFIXES
 from batchgen.models.training import SCHEDULER
+from batchgen.models.vocabulary import read_sentencepiece
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What the libraries raise of files that are missing, damaged, or not what their configuration says."""
@@ -197,10 +199,21 @@ def tokenizer(part: Part, place: Path) -> Any:
         ModelError: it cannot be read.
     """
     try:
+        if (place / "spiece.model").is_file() and not (place / "tokenizer.json").is_file():
+            return _of_pieces(part, place)
         return part.kind.from_pretrained(str(place), local_files_only=True)
     # The tokenizers library raises bare Exception.
     except Exception as error:
         raise ModelError(f"cannot be read as a tokenizer: {_one_line(error)}", where=str(place)) from error
+
+
+def _of_pieces(part: Part, place: Path) -> Any:
+    """Return the tokenizer of a folder with a SentencePiece model alone, such as CogVideoX's.
+
+    transformers would need the SentencePiece library for it.
+    """
+    pieces, charsmap = read_sentencepiece((place / "spiece.model").read_bytes())
+    return part.kind(vocab=pieces, _spm_precompiled_charsmap=b64decode(charsmap) or None, extra_ids=0)
 
 
 def _check_class(part: Part, config: Path) -> None:

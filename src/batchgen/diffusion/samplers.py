@@ -18,11 +18,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from batchgen.diffusion.cogvideox_steps import cogvideox_run
 from batchgen.diffusion.noise import Origin
-from batchgen.diffusion.solvers import SOLVERS, Course, Solver
+from batchgen.diffusion.solvers import SOLVERS, Course, Solver, State
 from batchgen.job import Sampling
 from batchgen.models.training import prediction_of
-from batchgen.sampling.names import check_sampling
+from batchgen.sampling.names import COGVIDEOX_SAMPLERS, check_sampling
 from batchgen.sampling.schedules import Levels, Table, flow_table, sigmas, timesteps_of, training_table
 
 NoiseScale = Literal["full", "sigma"]
@@ -48,6 +49,11 @@ class Stepper:
         return len(self.sigmas) - 1
 
     @property
+    def calls(self) -> int:
+        """Calls of the denoiser so far."""
+        return self._calls
+
+    @property
     def steps_taken(self) -> int:
         """Steps taken so far: 0 to `steps`."""
         if self._calls == len(self.timesteps):
@@ -68,7 +74,8 @@ class Stepper:
         """
         first = float(self.sigmas[0])
         if self._table.flow:
-            return (1.0 - first) * latent.float() + first * noise.float()
+            mixed = (1.0 - first) * latent.float() + first * noise.float()
+            return mixed / sqrt(first**2 + 1) if self._solver.preserving else mixed
         # At the level where training ended the model knows a variance of sigma^2 + 1, not sigma^2.
         highest = float(self._table.sigmas[-1])
         whole = scale == "full" and (first > highest or isclose(first, highest, rel_tol=1e-5))
@@ -112,9 +119,11 @@ class Stepper:
 
     def model_input(self, latents: Tensor) -> Tensor:
         """Return `latents` in the scale that the denoiser was trained on."""
-        if self._solver.preserving or self._table.flow:
+        if self._solver.preserving == (not self._table.flow):
             return latents
-        return latents / sqrt(float(self._solver.levels[self._calls]) ** 2 + 1)
+        # In the picture's own scale flow is solved as it is: a level is a share of noise there, too.
+        scale = sqrt(self._level**2 + 1)
+        return latents * scale if self._table.flow else latents / scale
 
     def step(self, output: Tensor, latents: Tensor) -> Tensor:
         """Return the latents after one call of the denoiser; after the last one, the picture's.
@@ -128,6 +137,15 @@ class Stepper:
         if self._solver.preserving and self._calls == len(self.timesteps):
             return after * sqrt(float(self.sigmas[-1]) ** 2 + 1)
         return after
+
+    def state(self) -> State:
+        """Return all that is needed, beside the latents, to go on after the step just taken; a whole one."""
+        return {"calls": self._calls, "solver": self._solver.state()}
+
+    def restore(self, state: State) -> None:
+        """Go on where another stepper of the same run was when it gave `state`; this one has taken no step yet."""
+        self._calls = state["calls"]
+        self._solver.restore(state["solver"])
 
 
 def make_stepper(
@@ -153,8 +171,15 @@ def make_stepper(
         UsageError: sampler or schedule is unknown, or there are too few steps for the schedule.
         ModelError: the model was trained in a way that is not supported, or cannot use this sampler or schedule.
     """
-    check_sampling(sampling.sampler, sampling.schedule, steps=sampling.steps, flow=flow)
-    table = flow_table(scheduler_config, tokens=_tokens(shape)) if flow else training_table(scheduler_config)
+    cogvideox = sampling.sampler in COGVIDEOX_SAMPLERS
+    check_sampling(sampling.sampler, sampling.schedule, steps=sampling.steps, flow=flow, cogvideox=cogvideox)
+    if cogvideox:
+        return Stepper(*cogvideox_run(sampling, scheduler_config, seeds, shape))
+    table = (
+        flow_table(scheduler_config, tokens=_tokens(shape), shift=sampling.shift)
+        if flow
+        else training_table(scheduler_config)
+    )
     levels = sigmas(sampling.schedule, sampling.steps, table, sampler=sampling.sampler, strength=strength)
     prediction = "epsilon" if flow else prediction_of(scheduler_config)
     course = Course(sigmas=levels, prediction=prediction, seeds=tuple(seeds), shape=tuple(shape))
@@ -162,5 +187,7 @@ def make_stepper(
 
 
 def _tokens(shape: Sequence[int]) -> int:
-    # FLUX makes a token of 2x2 latent pixels.
+    # FLUX makes a token of 2x2 latent pixels, LTX-Video of one in one latent frame.
+    if len(shape) == 4:
+        return prod(shape[1:])
     return shape[0] if len(shape) == 2 else prod(side // 2 for side in shape[1:])

@@ -1,7 +1,6 @@
 """A loaded model at work: a batch of jobs in, pictures out."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ import torch
 from torch import Tensor
 
 from batchgen.diffusion.begun import Beginnings, Begun, Entry, together
+from batchgen.diffusion.bookmarks import Marking
+from batchgen.diffusion.cogvideox_steps import dynamic
 from batchgen.diffusion.conditioning import Encoded, Remembered, Wording
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Denoiser, Predict
@@ -20,7 +21,17 @@ from batchgen.diffusion.loading import load_vae
 from batchgen.diffusion.machine import failures_in_words, give_back_memory, name_of, resolve_precision
 from batchgen.diffusion.noise import Origin, first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
-from batchgen.engine import FORGETFUL, Latent, Latents, OnStep, Rendered, Runtime, Together
+from batchgen.engine import (
+    FORGETFUL,
+    NO_BOOKMARKS,
+    Bookmarks,
+    Latent,
+    Latents,
+    OnStep,
+    Rendered,
+    Runtime,
+    Together,
+)
 from batchgen.errors import EngineError, ModelError
 from batchgen.job import Job, Model, Start
 from batchgen.models.families import FAMILIES
@@ -37,9 +48,25 @@ class Denoised:
 
     latents: Tensor
     stepper: Stepper
-    evaluations: int
-    """Calls of the model that each picture took; with guidance each call predicts for both texts."""
-    seconds: float
+    marking: Marking
+    resumed_at: int
+    """Steps that an earlier process had taken."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it. A call of the model predicts for both texts, where there is guidance."""
+        found: dict[str, Any] = {
+            "denoiser_evaluations": self.stepper.calls,
+            "steps_taken": self.stepper.steps_taken,
+            "timesteps": len(self.stepper.timesteps),
+            "sigmas": [rounded(sigma) for sigma in self.stepper.sigmas],
+            "seconds_denoise": round(self.marking.seconds, 3),
+        }
+        if self.resumed_at:
+            found |= {"resumed_at_step": self.resumed_at, "seconds_before": round(self.marking.before, 3)}
+        if self.marking.refused:
+            found["not_resumable"] = self.marking.refused
+        return found
 
 
 class DiffusionSession:
@@ -61,7 +88,13 @@ class DiffusionSession:
         self._unfit: tuple[str, str | None] | None = None
         self._closed = False
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
+    def render(
+        self,
+        jobs: Sequence[Job],
+        on_step: OnStep,
+        latents: Latents = FORGETFUL,
+        bookmarks: Bookmarks = NO_BOOKMARKS,
+    ) -> Sequence[Rendered]:
         """Return one picture per job, in order; the jobs share `batch_key`.
 
         Jobs whose latents are kept are only decoded; those of the others are kept before anything is decoded.
@@ -80,7 +113,7 @@ class DiffusionSession:
             with torch.inference_mode():
                 ready = self._found(denoiser, jobs, latents)
                 lacking = [place for place in range(len(jobs)) if place not in ready]
-                made = self._denoised(denoiser, [jobs[place] for place in lacking], on_step)
+                made = self._denoised(denoiser, [jobs[place] for place in lacking], on_step, bookmarks)
                 for place, latent in zip(lacking, made, strict=True):
                     latents.keep(jobs[place], latent)
                     ready[place] = latent
@@ -95,12 +128,13 @@ class DiffusionSession:
             jobs = [replace(job, init_image=None, mask_image=None, start=Start()) for job in jobs]
             with torch.inference_mode():
                 for batch, _ in self._batches(denoiser, jobs):
-                    latents = batch.denoise(self._schedule, self._device, on_step, most=1).latents
+                    unmarked = Marking(NO_BOOKMARKS, batch.jobs, every=0.0, dtype="")
+                    latents = batch.denoise(self._schedule, self._device, on_step, unmarked, most=1).latents
                     self._decoder(denoiser, jobs[0]).decode(latents, jobs[0].numerics)
 
     def _found(self, denoiser: Denoiser, jobs: Sequence[Job], latents: Latents) -> dict[int, Latent]:
         """Return, by place, what was denoised before, and in this precision: `auto` may have become another."""
-        shape, dtype = denoiser.latent_shape(jobs[0].canvas), name_of(denoiser.dtype)
+        shape, dtype = denoiser.latent_shape(jobs[0]), name_of(denoiser.dtype)
         found = ((place, latents.find(job, shape)) for place, job in enumerate(jobs))
         return {
             place: replace(latent, facts={**latent.facts, "latent_kept": True})
@@ -108,11 +142,13 @@ class DiffusionSession:
             if latent is not None and latent.facts.get("dtype") == dtype
         }
 
-    def _denoised(self, denoiser: Denoiser, jobs: Sequence[Job], on_step: OnStep) -> list[Latent]:
+    def _denoised(self, denoiser: Denoiser, jobs: Sequence[Job], on_step: OnStep, bookmarks: Bookmarks) -> list[Latent]:
         latents: dict[int, Latent] = {}
         ids = tuple(job.id for job in jobs)
         for batch, places in self._batches(denoiser, jobs):
-            denoised = batch.denoise(self._schedule, self._device, on_step)
+            every = self._runtime.checkpoint_every
+            marking = Marking(bookmarks, batch.jobs, every=every, dtype=name_of(denoiser.dtype))
+            denoised = batch.denoise(self._schedule, self._device, on_step, marking)
             rows = denoised.latents.float().cpu().numpy()
             shared = self._facts(batch, denoised)
             for row, place in enumerate(places):
@@ -214,17 +250,13 @@ class DiffusionSession:
         return encoded
 
     def _facts(self, batch: "Batch", denoised: Denoised) -> dict[str, Any]:
-        stepper = denoised.stepper
-        return {
-            "denoiser_evaluations": denoised.evaluations,
-            "steps_taken": stepper.steps_taken,
-            "timesteps": len(stepper.timesteps),
-            "sigmas": [rounded(sigma) for sigma in stepper.sigmas],
+        own = {
             "device": self._device.type,
             "dtype": name_of(batch.denoiser.dtype),
             "batch_size": len(batch.jobs),
-            "seconds_denoise": round(denoised.seconds, 3),
-        } | ({"loras": loras} if (loras := batch.denoiser.adapters.facts) else {})
+            "memory": self._runtime.memory,
+        }
+        return denoised.facts | own | ({"loras": loras} if (loras := batch.denoiser.adapters.facts) else {})
 
     def _let_go(self) -> None:
         self._denoiser = self._vae = None
@@ -248,45 +280,48 @@ class Batch:
     """What they begin with, if it is more than noise."""
 
     def denoise(
-        self, schedule: dict[str, Any], device: torch.device, on_step: OnStep, *, most: int | None = None
+        self,
+        schedule: dict[str, Any],
+        device: torch.device,
+        on_step: OnStep,
+        marking: Marking,
+        *,
+        most: int | None = None,
     ) -> Denoised:
-        """Take the steps from noise to latents, or `most` of them."""
-        began = time.perf_counter()
+        """Take the steps from noise, or from a bookmark, to latents; or `most` of them."""
         first = self.jobs[0]
-        shape = self.denoiser.latent_shape(first.canvas)
+        shape = self.denoiser.latent_shape(first)
+        source = None if self.begun is None else self.begun.latents
         stepper = make_stepper(
             first.sampling,
             scheduler_config=schedule,
             seeds=[_origin(job) for job in self.jobs],
             shape=shape,
             flow=FAMILIES[first.model.family].flow,
-            strength=None if self.begun is None else first.start.strength,
+            strength=None if source is None else first.start.strength,
         )
         noise = first_noise([_origin(job) for job in self.jobs], shape).to(device)
         scale = first.noise.noise_scale
-        if self.begun is None:
-            latents = stepper.first_latent(noise, scale)
-        else:
-            latents = stepper.noised(self.begun.latents, noise, scale)
+        latents = stepper.first_latent(noise, scale) if source is None else stepper.noised(source, noise, scale)
         predict = self._guided()
         mask = None if self.begun is None else self.begun.mask
-        evaluations, told = 0, 0
-        for timestep in stepper.timesteps:
+        latents = marking.found(stepper, latents, None if self.begun is None else self.begun.beside)
+        resumed_at = told = stepper.steps_taken
+        for timestep in stepper.timesteps[stepper.calls :]:
             kept = latents
-            if self.begun is not None and mask is not None:
-                kept = stepper.kept(latents, self.begun.latents, noise, mask)
+            if source is not None and mask is not None:
+                kept = stepper.kept(latents, source, noise, mask)
             output = predict(stepper.model_input(kept), timestep)
-            evaluations += 1
-            if self.begun is not None and mask is not None:
-                output = stepper.seeing(output, kept, latents, self.begun.latents, mask)
+            if source is not None and mask is not None:
+                output = stepper.seeing(output, kept, latents, source, mask)
             latents = stepper.step(output, latents)
             if stepper.steps_taken > told:
                 told = stepper.steps_taken
                 on_step(told)
+                marking.passed(stepper, latents)
             if told == most:
                 break
-        seconds = time.perf_counter() - began
-        return Denoised(latents=latents, stepper=stepper, evaluations=evaluations, seconds=seconds)
+        return Denoised(latents=latents, stepper=stepper, marking=marking, resumed_at=resumed_at)
 
     def _guided(self) -> Predict:
         """Return how to predict with guidance: uncond + w * (cond - uncond), arXiv:2207.12598.
@@ -295,7 +330,12 @@ class Batch:
         attended to, a text must not be padded with another's length.
         """
         first = self.jobs[0]
-        scale = first.sampling.guidance_scale
+        sampling = first.sampling
+
+        def scale(timestep: float) -> float:
+            told = sampling.guidance_scale
+            return dynamic(told, sampling.steps, timestep) if sampling.dynamic_guidance else told
+
         wanted = [text for text, _ in self.asked]
         unwanted = [text for _, text in self.asked if text is not None]
         if not unwanted:
@@ -305,22 +345,22 @@ class Batch:
 
             def in_one_pass(latents: Tensor, timestep: float) -> Tensor:
                 away, towards = both(torch.cat((latents, latents)), timestep).chunk(2)
-                return away + scale * (towards - away)
+                return away + scale(timestep) * (towards - away)
 
             return in_one_pass
         predict_away, predict_towards = self._predictor(unwanted), self._predictor(wanted)
 
         def in_two_passes(latents: Tensor, timestep: float) -> Tensor:
             away = predict_away(latents, timestep)
-            return away + scale * (predict_towards(latents, timestep) - away)
+            return away + scale(timestep) * (predict_towards(latents, timestep) - away)
 
         return in_two_passes
 
     def _predictor(self, texts: Sequence[Encoded]) -> Predict:
         first = self.jobs[0]
         rows = len(texts) // len(self.jobs)
-        beside = None if self.begun is None or self.begun.beside is None else self.begun.beside.repeat(rows, 1, 1, 1)
-        return self.denoiser.predictor(texts, first.canvas, first.sampling, beside)
+        beside = None if self.begun is None or self.begun.beside is None else torch.cat([self.begun.beside] * rows)
+        return self.denoiser.predictor(texts, first, beside)
 
     def facts_of(self, place: int) -> dict[str, Any]:
         """Return what is to be said of one picture alone."""
@@ -334,7 +374,7 @@ class Batch:
 
 
 def _origin(job: Job) -> Origin:
-    return Origin(seed=job.seed, row=job.noise.noise_index, device=job.noise.noise)
+    return Origin(seed=job.seed, row=job.noise.noise_index, rows=job.noise.noise_rows, device=job.noise.noise)
 
 
 def places_by_length(asked: Sequence[Asked]) -> list[list[int]]:

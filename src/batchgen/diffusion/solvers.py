@@ -46,6 +46,10 @@ class Course:
         return latents / (sigma**2 + 1) - output * (sigma / sqrt(sigma**2 + 1))
 
 
+State = Mapping[str, Any]
+"""Plain values, tensors, and lists and mappings of them."""
+
+
 class Solver(Protocol):
     """An algorithm in the middle of a run."""
 
@@ -57,6 +61,14 @@ class Solver(Protocol):
 
     def advance(self, output: Tensor, latents: Tensor) -> Tensor:
         """Return the latents to denoise next, or the picture's."""
+        ...
+
+    def state(self) -> State:
+        """Return all that later steps need of earlier ones, but for the latents; asked for after whole steps only."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Go on, before the first call, from where another solver of the same run gave this `state`."""
         ...
 
 
@@ -76,11 +88,25 @@ class _Scheduled:
         self.preserving = preserving
         self.arguments: Callable[[Tensor], Mapping[str, Any]] = lambda _latents: {}
         """What the scheduler's `step` is given beyond output and latents: noise."""
+        self.generators: Sequence[torch.Generator] = ()
+        """Those it draws from, one for each picture."""
 
     def advance(self, output: Tensor, latents: Tensor) -> Tensor:
         """Take one call's part of a step."""
         taken: Tensor = self.scheduler.step(output, 0.0, latents, **self.arguments(latents)).prev_sample
         return taken
+
+    def state(self) -> State:
+        """Return everything that the scheduler holds but its configuration and code, and the generators' states."""
+        held = {name: value for name, value in vars(self.scheduler).items() if not callable(value)}
+        held.pop("_internal_dict")
+        return {"scheduler": held, "generators": [generator.get_state() for generator in self.generators]}
+
+    def restore(self, state: State) -> None:
+        """Give the scheduler what another one held."""
+        vars(self.scheduler).update(state["scheduler"])
+        for generator, drawn in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(drawn)
 
 
 class _EndsDenoised(_Scheduled):
@@ -105,12 +131,17 @@ class _Written:
         self._noise = noise
         self._course = course
         self._walk: formulas.Walk | None = None
+        self._memory: formulas.Memory = []
+        self._drawn: list[tuple[float, float]] = []
         self._calls = 0
 
     def advance(self, output: Tensor, latents: Tensor) -> Tensor:
         """Send the formula what the denoiser sees, and return what it wants denoised next."""
         if self._walk is None:
-            self._walk = self._formula(latents, self._course.sigmas.tolist(), self._noise)
+            steps = len(self._course.sigmas) - 1
+            # Only the last step may take a call less than the others.
+            taken = self._calls // -(-len(self.levels) // steps)
+            self._walk = self._formula(latents, self._course.sigmas.tolist()[taken:], self._between, self._memory)
             next(self._walk)
         denoised = self._course.denoised(output, latents, float(self.levels[self._calls]))
         self._calls += 1
@@ -119,6 +150,21 @@ class _Written:
         except StopIteration as end:
             found: Tensor = end.value
             return found
+
+    def _between(self, sigma: float, sigma_next: float) -> Tensor:
+        self._drawn.append((sigma, sigma_next))
+        return self._noise(sigma, sigma_next)
+
+    def state(self) -> State:
+        """Return what the formula remembers, and for which steps noise was drawn."""
+        return {"calls": self._calls, "memory": self._memory, "drawn": self._drawn}
+
+    def restore(self, state: State) -> None:
+        """Remember the same, and draw the same noise again: that costs little, and is right for every source of it."""
+        self._calls = state["calls"]
+        self._memory = [(number, tensor) for number, tensor in state["memory"]]
+        for sigma, sigma_next in state["drawn"]:
+            self._between(sigma, sigma_next)
 
 
 def _build(kind: Any, course: Course, **arguments: Any) -> Any:
@@ -162,8 +208,8 @@ def _euler_ancestral(course: Course) -> Solver:
 
 def _freshly(solver: _Scheduled, course: Course) -> Solver:
     # A list of generators makes diffusers draw for each picture by itself, on the generators' device.
-    generators = FreshNoise(course.seeds, course.shape).generators
-    solver.arguments = lambda _latents: {"generator": generators}
+    solver.generators = FreshNoise(course.seeds, course.shape).generators or ()
+    solver.arguments = lambda _latents: {"generator": solver.generators}
     return solver
 
 

@@ -17,7 +17,7 @@ from batchgen.diffusion.denoiser import Predict
 from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
-from batchgen.job import Canvas, Model, Sampling
+from batchgen.job import Canvas, Job, Model
 
 _SD15 = (
     Part(name="tokenizer", kind=CLIPTokenizer, weights=False),
@@ -110,19 +110,16 @@ class UNetDenoiser:
         tokens = sum(len(chunk) for chunk in chunks)
         return Encoded(states=states, pooled=pooled, tokens=tokens, chunks=len(chunks))
 
-    def latent_shape(self, canvas: Canvas) -> tuple[int, int, int]:
+    def latent_shape(self, job: Job) -> tuple[int, int, int]:
         """Return channels, height and width of one latent image."""
         scale = 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
-        return (self._parts["vae"].config.latent_channels, canvas.height // scale, canvas.width // scale)
+        return (self._parts["vae"].config.latent_channels, job.canvas.height // scale, job.canvas.width // scale)
 
-    def predictor(
-        self, texts: Sequence[Encoded], canvas: Canvas, sampling: Sampling, beside: Tensor | None = None
-    ) -> Predict:
+    def predictor(self, texts: Sequence[Encoded], job: Job, beside: Tensor | None = None) -> Predict:
         """Return how to predict for as many rows as there are texts, all of one length; `beside` is for inpainting."""
-        del sampling
         self._residence.bring(["unet"])
         states = torch.cat([text.states for text in texts]).to(self._device, self.dtype)
-        added = self._added(texts, canvas) if self._sdxl else None
+        added = self._added(texts, job.canvas) if self._sdxl else None
 
         def predict(latents: Tensor, timestep: float) -> Tensor:
             output: Tensor = self._unet(

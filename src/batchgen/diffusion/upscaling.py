@@ -24,7 +24,7 @@ from batchgen.diffusion.beginning import read_pixels
 from batchgen.diffusion.machine import failures_in_words, give_back_memory, name_of, resolve_precision
 from batchgen.diffusion.spandrel_import import import_spandrel
 from batchgen.diffusion.tiles import Values, laid_together
-from batchgen.engine import FORGETFUL, Latents, OnStep, Pixels, Rendered, Runtime
+from batchgen.engine import FORGETFUL, NO_BOOKMARKS, Bookmarks, Latents, OnStep, Pixels, Rendered, Runtime
 from batchgen.errors import EngineError, ModelError, NotFinite, OutOfMemory
 from batchgen.job import Canvas, Job, Model, Stage
 
@@ -85,8 +85,14 @@ class UpscaleSession:
         self._device = device
         self._network: _Network | None = self._loaded("auto")
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
-        """Return one picture per job, in order, one made after the other; `on_step` is told of every tile.
+    def render(
+        self,
+        jobs: Sequence[Job],
+        on_step: OnStep,
+        latents: Latents = FORGETFUL,
+        bookmarks: Bookmarks = NO_BOOKMARKS,
+    ) -> Sequence[Rendered]:
+        """Return one picture per job, or clip, in order, one made after the other; `on_step` is told of every tile.
 
         Raises:
             EngineError: the picture to begin with cannot be read.
@@ -94,11 +100,11 @@ class UpscaleSession:
             NotFinite: a picture has NaN or infinity even in fp32.
             DeviceLost: the device fails from here on.
         """
-        del latents  # nothing is denoised
+        del latents, bookmarks  # nothing is denoised
         made: dict[str, Rendered] = {}  # a batch may be filled up with copies
         for job in jobs:
             if job.id not in made:
-                made[job.id] = self._upscaled(job, _source(job), on_step)
+                made[job.id] = self._clip(job, on_step) if job.clip else self._upscaled(job, _source(job), on_step)
         return [made[job.id] for job in jobs]
 
     def rehearse(self, jobs: Sequence[Job], on_step: OnStep) -> None:
@@ -115,6 +121,23 @@ class UpscaleSession:
         """Let the model go and give its memory back."""
         self._network = None
         give_back_memory(self._device)
+
+    def _clip(self, job: Job, on_step: OnStep) -> Rendered:
+        """Return a clip whose frames were made larger one by one: beside what is made, memory holds no two of them."""
+        made: Pixels = np.empty((job.motion.frames, job.canvas.height, job.canvas.width, 3), np.uint8)
+        facts: dict[str, Any] = {}
+        tiles = 0
+
+        def step(_: int) -> None:
+            nonlocal tiles
+            tiles += 1
+            on_step(tiles)
+
+        for number in range(len(made)):
+            frame = self._upscaled(job, _source(job, number + 1), step)
+            made[number] = frame.pixels
+            facts |= frame.facts
+        return Rendered(pixels=made, facts=facts | {"tiles": tiles})
 
     def _upscaled(self, job: Job, pixels: Pixels, on_step: OnStep) -> Rendered:
         network, canvas, done = self._in_precision(job.numerics.precision), job.canvas, _Done()
@@ -232,10 +255,10 @@ class _Network:
             self._finite = False
 
 
-def _source(job: Job) -> Pixels:
+def _source(job: Job, frame: int | None = None) -> Pixels:
     if job.init_image is None:
         raise EngineError("there is no picture to enlarge")
-    return read_pixels(job.init_image)
+    return read_pixels(job.init_image, frame)
 
 
 def _falls_short(pixels: Pixels, canvas: Canvas, scale: int) -> bool:

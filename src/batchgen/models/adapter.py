@@ -72,12 +72,6 @@ class AdapterFacts:
     ranks: tuple[int, ...]
     """Every rank that occurs, smallest first."""
 
-    trigger_words: tuple[str, ...]
-    """What its prompts were trained with, as the trainer noted it, the most frequent first; never trusted."""
-
-    base_model: str | None
-    """What it was trained on, as the trainer noted it; never trusted."""
-
     layers: tuple[AdapterLayer, ...]
 
 
@@ -151,8 +145,6 @@ def read_adapter(path: Path) -> AdapterFacts:
         made_for=made_for,
         parts=tuple(sorted({layer.part for layer in layers})),
         ranks=tuple(sorted({layer.rank for layer in layers})),
-        trigger_words=_trigger_words(header.metadata),
-        base_model=_base_model(header.metadata),
         layers=layers,
     )
 
@@ -267,7 +259,8 @@ def _json(text: str) -> Any:
 _MOST_WORDS = 10
 
 
-def _trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
+def trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what an adapter's prompts were trained with, as its trainer noted it, the most frequent first."""
     if phrase := metadata.get("modelspec.trigger_phrase", "").strip():
         return (phrase,)
     counts: dict[str, int] = {}
@@ -277,14 +270,6 @@ def _trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
             if isinstance(count, int):
                 counts[tag.strip()] = counts.get(tag.strip(), 0) + count
     return tuple(sorted(counts, key=lambda tag: -counts[tag])[:_MOST_WORDS])
-
-
-_BASES = ("ss_sd_model_name", "ss_base_model_version", "modelspec.architecture")
-
-
-def _base_model(metadata: Mapping[str, str]) -> str | None:
-    noted = (metadata.get(key, "") for key in _BASES)
-    return next((text for text in noted if text not in {"", "None"}), None)
 
 
 _BY_TEXT_WIDTH = {768: "sd15", 2048: "sdxl"}

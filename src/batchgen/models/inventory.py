@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchgen.errors import ModelError
+from batchgen.models.adapter import trigger_words
 from batchgen.models.families import FAMILIES
 from batchgen.models.folder import files_in_use, read_index
 from batchgen.models.header import read_header
@@ -34,6 +35,9 @@ class Known:
     broken: str = ""
     """Why it cannot be used, in words; empty if it can."""
 
+    triggers: tuple[str, ...] = ()
+    """Words that an adapter was trained with, as the file says."""
+
 
 def look_at(entry: Entry) -> Known:
     """Return what is known of the model `entry`; whatever is wrong with it is part of the answer."""
@@ -45,12 +49,14 @@ def look_at(entry: Entry) -> Known:
         if entry.path.suffix != ".safetensors":
             # A pickle is not opened to see what is in it.
             return Known(entry=entry, what=nothing, size=size, broken=entry.refused)
-        what = recognise(read_header(entry.path))
+        header = read_header(entry.path)
+        what = recognise(header)
     except ModelError as error:
         return Known(entry=entry, what=nothing, size=_size(entry.path), broken=error.message)
     except OSError as error:
         return Known(entry=entry, what=nothing, size=0, broken=f"cannot be read: {error.strerror}")
-    return Known(entry=entry, what=what, size=size, broken=what.refused or _misplaced(entry, what))
+    triggers = trigger_words(header.metadata) if what.kind == "lora" else ()
+    return Known(entry=entry, what=what, size=size, broken=what.refused or _misplaced(entry, what), triggers=triggers)
 
 
 def _misplaced(entry: Entry, what: Recognised) -> str:

@@ -3,6 +3,9 @@
 BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2}
 """Bytes of one number."""
 
+_MADE_FOR_FP16 = ("sd15", "sdxl")
+"""Families that precede bf16; transformers overflow in fp16."""
+
 
 def held_in(asked: str, machine: str, family: str, device: str) -> str:
     """Return `fp32`, `fp16` or `bf16`: what a job asks for, else what the machine's settings say.
@@ -17,4 +20,4 @@ def held_in(asked: str, machine: str, family: str, device: str) -> str:
         return asked
     if device == "cpu":
         return "fp32"
-    return "bf16" if family == "flux" else "fp16"
+    return "fp16" if family in _MADE_FOR_FP16 else "bf16"

@@ -26,6 +26,22 @@ VAE_PREFIXES = ("first_stage_model.", "vae.")
 _DTYPES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
 _ADAPTERS = re.compile(r"\.(lora_(up|down|A|B|mid)|lora\.(up|down)|hada_w|lokr_w|oft_)|^lora_(unet|te)")
 _QUANTISED = (".scale_weight", "scaled_fp8", ".absmax", ".weight_scale", ".qweight", ".quant_map")
+_CLIPS: Mapping[str, tuple[frozenset[str], ...]] = {
+    "Wan": (
+        frozenset({"patch_embedding.weight", "blocks.0.self_attn.q.weight"}),
+        frozenset({"patch_embedding.weight", "blocks.0.attn1.to_q.weight"}),
+    ),
+    "LTX-Video": (
+        frozenset({"patchify_proj.weight", "transformer_blocks.0.attn1.to_q.weight"}),
+        frozenset({"proj_in.weight", "transformer_blocks.0.scale_shift_table"}),
+    ),
+    "CogVideoX": (
+        frozenset({"patch_embed.proj.weight", "patch_embed.text_proj.weight"}),
+        frozenset({"mixins.patch_embed.proj.weight", "mixins.patch_embed.text_proj.weight"}),
+    ),
+}
+"""What denoisers of clips have, by their authors' names and by diffusers'."""
+
 _CONTEXTS = {768: ("sd15", ""), 2048: ("sdxl", ""), 1024: (None, "Stable Diffusion 2"), 1280: (None, "SDXL refiner")}
 
 
@@ -92,6 +108,8 @@ def _denoiser(bare: _Shapes) -> tuple[str | None, str] | None:
         return "flux", ""
     if any(name.startswith("joint_blocks.") for name in bare):
         return None, "is Stable Diffusion 3, which batchgen does not render with"
+    if title := next((title for title, kinds in _CLIPS.items() if any(each <= bare.keys() for each in kinds)), None):
+        return None, f"is {title} in a file; batchgen makes clips with a model's diffusers folder (source.hub, .folder)"
     return _unet(bare) if "input_blocks.0.0.weight" in bare else None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from batchgen.errors import ModelError
 from batchgen.models.families import Family
-from batchgen.models.folder import read_json
+from batchgen.models.folder import INDEX, read_index, read_json
 from batchgen.sampling.schedules import training_table
 
 SCHEDULER = "scheduler/scheduler_config.json"
@@ -20,10 +20,14 @@ def check_training(folder: Path, family: Family) -> None:
         ModelError: naming the folder of the configuration, and the value in it.
     """
     config = read_json(folder / SCHEDULER)
+    if (read_index(folder).get("transformer_2") or [None])[-1]:  # Wan 2.2 A14B: one for much noise, one for little
+        text = "has two denoisers (transformer_2), and batchgen renders with one"
+        raise ModelError(text, where=str(folder / INDEX))
     if family.flow:  # noise and picture are mixed evenly, and its velocity is predicted: nothing to choose
         return
     try:
-        training_table(config)
+        if not family.cogvideox:  # whose own schedulers know every way to spread noise, no signal at all among them
+            training_table(config)
         prediction_of(config)
     except ModelError as error:
         raise ModelError(error.message, where=str((folder / SCHEDULER).parent)) from error

@@ -110,12 +110,14 @@ SAMPLERS: Mapping[str, Sampler] = _index(
         Sampler(name="ddpm", stochastic=True, description="the ancestral sampling of DDPM; wants many steps"),
         Sampler(
             name="uni_pc",
+            flow=True,
             drops_penultimate=True,
             last_sigma=0.001,
             description="UniPC bh1: predictor and corrector at one evaluation a step; 5 to 15 steps",
         ),
         Sampler(
             name="uni_pc_bh2",
+            flow=True,
             drops_penultimate=True,
             last_sigma=0.001,
             description="UniPC bh2: as uni_pc, for more steps or stronger guidance",
@@ -129,7 +131,26 @@ SAMPLERS: Mapping[str, Sampler] = _index(
         Sampler(name="deis", flow=True, description="exponential integrator with polynomial extrapolation; 10 steps"),
     ]
 )
-"""Every sampler by name."""
+"""The samplers that fit models of many families, by name."""
+
+COGVIDEOX_SAMPLERS: Mapping[str, Sampler] = _index(
+    [
+        Sampler(
+            name="cogvideox_ddim",
+            default_schedule="simple",
+            description="CogVideoX alone: deterministic DDIM from noise alone, 50 steps",
+        ),
+        Sampler(
+            name="cogvideox_dpm",
+            default_schedule="simple",
+            stochastic=True,
+            description="CogVideoX alone: DPM-Solver++(2M) with fresh noise; with dynamic_guidance, 50 steps",
+        ),
+    ]
+)
+"""Samplers of CogVideoX, by name. Its first level has no signal at all, and no other sampler has a step from there."""
+
+EVERY_SAMPLER: Mapping[str, Sampler] = MappingProxyType({**SAMPLERS, **COGVIDEOX_SAMPLERS})
 
 SCHEDULES: tuple[str, ...] = ("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform", "beta")
 """Every schedule. Their exact definitions are in `sampling.schedules`."""
@@ -157,6 +178,8 @@ _SAMPLER_LABELS: Mapping[str, tuple[str, ...]] = {
     "uni_pc": ("UniPC", "UniPCMultistepScheduler"),
     "lcm": ("LCMScheduler",),
     "deis": ("DEISMultistepScheduler",),
+    "cogvideox_ddim": ("CogVideoXDDIM", "CogVideoXDDIMScheduler"),
+    "cogvideox_dpm": ("CogVideoXDPM", "CogVideoXDPMScheduler"),
 }
 
 _SCHEDULE_LABELS: Mapping[str, tuple[str, ...]] = {
@@ -179,7 +202,7 @@ def _all_aliases() -> Mapping[str, tuple[str, str | None]]:
                 # "DPM++ 2M Karras" is A1111's older way to write both; `dpmpp_2m_karras` is others' way.
                 found |= {f"{label} {ending}": (sampler, schedule) for ending in endings[:1]}
                 found[f"{label}_{schedule}"] = (sampler, schedule)
-    return MappingProxyType({label: names for label, names in found.items() if label not in SAMPLERS})
+    return MappingProxyType({label: names for label, names in found.items() if label not in EVERY_SAMPLER})
 
 
 ALIASES: Mapping[str, tuple[str, str | None]] = _all_aliases()
@@ -249,10 +272,10 @@ def explain_sampler(word: str) -> str:
     >>> explain_sampler("Euler a")
     "unknown sampler 'Euler a'; here it is sampler: euler_ancestral"
     """
-    if _key(word) in SAMPLERS:
+    if _key(word) in EVERY_SAMPLER:
         return f"unknown sampler {word!r}; here it is sampler: {_key(word)}"
     if _key(word) not in _BY_KEY:
-        return unknown_name("sampler", word, SAMPLERS)
+        return unknown_name("sampler", word, EVERY_SAMPLER)
     sampler, schedule = _BY_KEY[_key(word)]
     both = f" with schedule: {schedule}" if schedule else ""
     return f"unknown sampler {word!r}; here it is sampler: {sampler}{both}"
@@ -284,7 +307,9 @@ def explain_field(word: str, known: Collection[str]) -> str:
     return unknown_name("field", word, known)
 
 
-def check_sampling(sampler: str, schedule: str, *, steps: int | None = None, flow: bool = False) -> None:
+def check_sampling(
+    sampler: str, schedule: str, *, steps: int | None = None, flow: bool = False, cogvideox: bool = False
+) -> None:
     """Refuse by name what cannot be rendered, before anything is loaded.
 
     Args:
@@ -292,12 +317,13 @@ def check_sampling(sampler: str, schedule: str, *, steps: int | None = None, flo
         schedule: The spacing of noise levels.
         steps: Denoising steps, if they are known already.
         flow: Whether the model is a flow-matching one, such as FLUX.
+        cogvideox: Whether it is a CogVideoX.
 
     Raises:
         UsageError: a name is unknown, or the schedule needs more steps.
-        ModelError: a flow-matching model cannot use this sampler or schedule.
+        ModelError: the model cannot use this sampler or schedule.
     """
-    if sampler not in SAMPLERS:
+    if sampler not in EVERY_SAMPLER:
         raise UsageError(explain_sampler(sampler))
     if schedule not in SCHEDULES:
         raise UsageError(explain_schedule(schedule))
@@ -305,8 +331,23 @@ def check_sampling(sampler: str, schedule: str, *, steps: int | None = None, flo
     if steps is not None and steps < least:
         message = f"steps: schedule {schedule!r} needs at least {least}, not {steps}"
         raise UsageError(message)
-    if flow:
+    if cogvideox or sampler in COGVIDEOX_SAMPLERS:
+        _check_cogvideox(sampler, schedule, cogvideox=cogvideox)
+    elif flow:
         _check_flow(sampler, schedule)
+
+
+def _check_cogvideox(sampler: str, schedule: str, *, cogvideox: bool) -> None:
+    if not cogvideox:
+        message = f"sampler {sampler!r} is for CogVideoX alone; any other is for this model"
+        raise ModelError(message)
+    if sampler not in COGVIDEOX_SAMPLERS:
+        known = ", ".join(sorted(COGVIDEOX_SAMPLERS))
+        message = f"sampler {sampler!r} is not for CogVideoX, which begins with noise alone; use one of {known}"
+        raise ModelError(message)
+    if schedule != "simple":
+        message = f"schedule {schedule!r} is not for CogVideoX, which was trained for one spacing; use simple"
+        raise ModelError(message)
 
 
 def _check_flow(sampler: str, schedule: str) -> None:

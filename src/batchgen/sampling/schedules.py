@@ -37,6 +37,9 @@ class Table:
     flow_shift: float | None = None
     """For flow-matching models, how far time is bent towards noise: `a*t / (1 + (a-1)*t)`, 1 is not at all."""
 
+    last: float | None = None
+    """The level of a run before its end, to which all levels are stretched (LTX-Video); None: as they come."""
+
     @property
     def flow(self) -> bool:
         """Whether the model predicts the velocity from picture to noise."""
@@ -87,22 +90,26 @@ def _betas(config: Mapping[str, Any]) -> Levels:
     raise ModelError(message)
 
 
-def flow_table(config: Mapping[str, Any], *, tokens: int) -> Table:
+def flow_table(config: Mapping[str, Any], *, tokens: int, shift: float | None = None) -> Table:
     """Return the levels of a flow-matching model.
 
     Args:
         config: The checkpoint's `scheduler_config.json`.
+        shift: How far time is bent, in place of what the checkpoint says.
         tokens: How many tokens the model makes of the latent. FLUX.1-dev bends time more for larger pictures, on a
             straight line from `base_shift` at 256 tokens to `max_shift` (1.15, ComfyUI's constant) at 4096, which is
             1024x1024.
     """
-    if not config.get("use_dynamic_shifting"):
-        shift, count = float(config.get("shift", 1.0)), 1000
+    if shift is not None or not config.get("use_dynamic_shifting"):
+        own = config.get("flow_shift" if config.get("use_flow_sigmas") else "shift", 1.0)
+        shift, count = shift or float(own), 1000
     else:
         few, many = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
         least, most = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
         shift, count = math.exp(least + (most - least) * (tokens - few) / (many - few)), 10_000
-    return Table(sigmas=shifted(np.arange(1, count + 1) / count, shift), flow_shift=shift)
+    return Table(
+        sigmas=shifted(np.arange(1, count + 1) / count, shift), flow_shift=shift, last=config.get("shift_terminal")
+    )
 
 
 def sigmas(schedule: str, steps: int, table: Table, *, sampler: str, strength: float | None = None) -> Levels:
@@ -128,6 +135,8 @@ def sigmas(schedule: str, steps: int, table: Table, *, sampler: str, strength: f
         raise UsageError(message)
     if algorithm.drops_penultimate:
         found = found[:-1]
+    if table.last and len(found) > 1:
+        found = 1.0 - (1.0 - found) * (1.0 - table.last) / (1.0 - found[-1])
     return np.append(found, algorithm.last_sigma)
 
 

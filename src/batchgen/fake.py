@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
-from batchgen.engine import FORGETFUL, Latents, OnStep, Pixels, Rendered
+from batchgen.engine import FORGETFUL, NO_BOOKMARKS, Bookmarks, Latents, OnStep, Pixels, Rendered, opened_frame
 from batchgen.errors import DeviceLost, EngineError, ModelError, NotFinite, OutOfMemory
-from batchgen.job import Job, Model
+from batchgen.job import Job, Model, Stage
 
 FAULTS = "BATCHGEN_FAKE_FAULTS"
 """The environment variable with the faults."""
@@ -39,13 +40,13 @@ class Fault:
 
     do: Literal[
         "signal", "exit", "sleep", "out_of_memory", "error", "not_finite", "device", "crash", "open",
-        "wrong_size", "too_few", "single_colour", "no_json", "hang", "hang_deaf", "hang_native",
+        "wrong_size", "too_few", "single_colour", "no_frames", "no_json", "hang", "hang_deaf", "hang_native",
     ]  # fmt: skip
     """Die by the signal `value`; exit with the status `value`; sleep `value` milliseconds at every step; run out of
     memory with more than `value` pictures in a batch; raise what an engine raises, or (`crash`) what it should not;
-    fail to open a model; return pictures of a wrong size, too few of them, of one colour, or facts that are no JSON;
-    do nothing any more after `value` steps, and (`hang_deaf`) do not end on request either, or (`hang_native`) as code
-    does that keeps Python's lock."""
+    fail to open a model; return pictures of a wrong size, too few of them, of one colour, clips without frames, or
+    facts that are no JSON; do nothing any more after `value` steps, and (`hang_deaf`) do not end on request either, or
+    (`hang_native`) as code does that keeps Python's lock."""
     seed: int | None = None
     value: int = 0
     times: int = 0
@@ -100,13 +101,44 @@ def read_id(pixels: Pixels) -> str:
 
 
 def picture_of(job: Job) -> Pixels:
-    """Return the picture of `job`: a pattern of 8x8 pixels drawn from its id, over and over, the id at both ends."""
-    tile = np.random.default_rng(int(job.id, 16)).integers(0, 256, (_TILE, _TILE, 3), dtype=np.uint8)
-    rows, columns = -(-job.canvas.height // _TILE), -(-job.canvas.width // _TILE)
-    pixels = np.ascontiguousarray(np.tile(tile, (rows, columns, 1))[: job.canvas.height, : job.canvas.width])
+    """Return the picture of `job`: a pattern of 8x8 pixels drawn from its id, over and over, the id at both ends.
+
+    A clip is a disc that moves over two colours drawn from its id, frame by frame; the id is at its very ends. Where it
+    begins with a frame of another one that lies somewhere, that is its first.
+    """
+    pixels = _moving(job) if job.clip else _tiled(job)
+    begin = _begin(job)
+    if begin is not None and begin.shape == pixels.shape[1:]:
+        pixels[0] = begin
     flat = pixels.reshape(-1)
     flat[:_ID_BYTES] = flat[-_ID_BYTES:] = np.frombuffer(bytes.fromhex(job.id), dtype=np.uint8)
     return pixels
+
+
+def _begin(job: Job) -> Pixels | None:
+    source = job.init_image
+    if not job.clip or not isinstance(source, Stage) or source.frame is None or not source.path:
+        return None
+    with opened_frame(source.path, source.frame) as file, Image.open(file) as picture:
+        return np.asarray(picture)
+
+
+def _moving(job: Job) -> Pixels:
+    width, height, frames = job.canvas.width, job.canvas.height, job.motion.frames
+    colours = np.random.default_rng(int(job.id, 16)).permutation([30, 90, 150, 210, 120, 240, 60, 180, 0])
+    disc, left, right = colours.astype(np.uint8).reshape(3, 3)
+    rows, columns = np.mgrid[:height, :width]
+    ground = np.where((columns < width / 2)[..., None], left, right)
+    radius = max(1.5, min(width, height) / 5)
+    middles = np.linspace(radius, width - radius, frames)
+    inside = [(rows - height / 2) ** 2 + (columns - middle) ** 2 <= radius**2 for middle in middles]
+    return np.stack([np.where(each[..., None], disc, ground) for each in inside])
+
+
+def _tiled(job: Job) -> Pixels:
+    tile = np.random.default_rng(int(job.id, 16)).integers(0, 256, (_TILE, _TILE, 3), dtype=np.uint8)
+    rows, columns = -(-job.canvas.height // _TILE), -(-job.canvas.width // _TILE)
+    return np.ascontiguousarray(np.tile(tile, (rows, columns, 1))[: job.canvas.height, : job.canvas.width])
 
 
 class FakeSession:
@@ -118,9 +150,15 @@ class FakeSession:
         self._faults = faults
         self._closed = closed
 
-    def render(self, jobs: Sequence[Job], on_step: OnStep, latents: Latents = FORGETFUL) -> Sequence[Rendered]:
-        """Return one picture a job, from no latents; raises what the faults ask for."""
-        del latents
+    def render(
+        self,
+        jobs: Sequence[Job],
+        on_step: OnStep,
+        latents: Latents = FORGETFUL,
+        bookmarks: Bookmarks = NO_BOOKMARKS,
+    ) -> Sequence[Rendered]:
+        """Return one picture a job, from nothing that was kept; raises what the faults ask for."""
+        del latents, bookmarks
         self._end(jobs)
         self._raise(jobs)
         nap = self._faults.now("sleep", jobs=jobs)
@@ -146,6 +184,8 @@ class FakeSession:
         pixels = picture_of(job)
         if self._faults.now("wrong_size", jobs=[job]):
             pixels = pixels[1:]
+        if self._faults.now("no_frames", jobs=[job]):
+            pixels = pixels[:0]
         if self._faults.now("single_colour", jobs=[job]):
             pixels = np.full_like(pixels, 7)
         mean = float("nan") if self._faults.now("no_json", jobs=[job]) else 0.0

@@ -40,6 +40,7 @@ def test_the_summary_says_what_was_made_what_failed_and_why_and_what_is_left(dir
     with hold(directory), found.kept(directory):
         told(found, directory)
         found.sheets = [directory.sheets / "heron.png"]
+        found.joined = {"f0": directory.joined / "heron.mp4"}
 
     assert summary(directory) == {
         "ended": "stopped at its time",
@@ -52,6 +53,7 @@ def test_the_summary_says_what_was_made_what_failed_and_why_and_what_is_left(dir
         "left": 2,
         "pictures": "pictures",
         "sheets": ["sheets/heron.png"],
+        "joined": ["joined/heron.mp4"],
     }
     assert not list(directory.tmp.iterdir())
 

@@ -29,6 +29,12 @@ def test_large_pictures_make_small_batches(device, side, expected):
     assert batch_of(Runtime(device=device), canvas(side)) == expected
 
 
+@pytest.mark.parametrize(("device", "side", "frames", "expected"), [("cuda", 480, 49, 1), ("cpu", 48, 9, 6)])
+def test_a_clip_counts_with_all_its_frames(device, side, frames, expected):
+    assert batch_of(Runtime(device=device), canvas(side), frames) == expected
+    assert choose_batch(Runtime(device=device), [canvas(side)], frames=frames) == expected
+
+
 def test_what_is_asked_for_is_obeyed():
     assert batch_of(Runtime(device="cpu", batch=5), canvas(2048)) == 5
 

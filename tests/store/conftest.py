@@ -6,7 +6,8 @@ import pytest
 from batchgen.fake import picture_of
 from batchgen.interop.a1111 import write
 from batchgen.job import Model, make_job
-from batchgen.store import images
+from batchgen.store import clips, images
+from batchgen.store.clips import KEEPING
 from batchgen.store.held import Fresh
 from batchgen.store.layout import RunDirectory
 from batchgen.store.publish import write_new
@@ -62,6 +63,33 @@ def fresh(directory, job, stem=None):
     )
 
 
+def clip(stem, job, pixels=None, keeping=KEEPING):
+    """Write the clip of a job, with its record inside, to `stem` and the suffix that belongs to it."""
+    pixels = picture_of(job) if pixels is None else pixels
+
+    def told(output):
+        return to_text(build(Asked(job=job), making(job), 0, {}, output))
+
+    return clips.write(pixels, job.motion.fps, keeping, stem, told)
+
+
+def fresh_clip(directory, job, stem=None, keeping=KEEPING):
+    written = clip(directory.tmp / job.id[:12], job, keeping=keeping)
+    record = directory.tmp / f"{job.id[:12]}.json"
+    write_new(record, written.text.encode())
+    return Fresh(
+        id=job.id,
+        stem=stem or f"heron_s{job.seed}_{job.id[:8]}",
+        file=written.file,
+        record=record,
+        bytes=written.bytes,
+        file_sha256=written.file_sha256,
+        pixel_sha256=written.pixel_sha256,
+        seconds=0.5,
+        attempt=1,
+    )
+
+
 @pytest.fixture(scope="session")
 def build_():
     """Small builders: a job, its record, its picture, and that picture on its way into a run directory."""
@@ -72,6 +100,8 @@ def build_():
         text=text_of,
         png=png_of,
         fresh=fresh,
+        clip=clip,
+        fresh_clip=fresh_clip,
         picture=picture_of,
         encode=images.encode,
     )

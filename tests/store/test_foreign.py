@@ -36,7 +36,10 @@ def tell(directory, event="done", **fields):
     journal.close()
 
 
-@pytest.mark.parametrize("name", ["hidden", "tmp", "latents", "quarantine", "pictures", "records", "sheets"])
+@pytest.mark.parametrize(
+    "name",
+    ["hidden", "tmp", "latents", "interrupted", "frames", "quarantine", "pictures", "records", "sheets", "joined"],
+)
 def test_a_directory_with_a_linked_folder_is_refused_and_nothing_behind_the_link_changes(directory, victim, name):
     before = content(victim)
     link = getattr(directory, name)

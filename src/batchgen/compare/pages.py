@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from batchgen.compare.layout import Compare, Shown, choose, pages
+from batchgen.compare.clips import shown_by, write_clip_sheets
+from batchgen.compare.layout import Compare, Page, Shown, choose, pages
 from batchgen.compare.sheet import remove_others, write_sheets
 from batchgen.plan.expand import Sweep
 from batchgen.plan.names import slug
 from batchgen.plan.sweep import label
+from batchgen.store.media import is_clip
 
 MAX_PAGES = 500
 """A folder of more sheets than this is no comparison; such a run is looked at picture by picture."""
@@ -38,9 +40,17 @@ def write_pages(
     for page in laid_out:
         name = _free(slug(page.title) or title, {path.stem for path in written})
         shown_page = replace(page, title=_in_full(page.title, sweep) if sides.page == "prompt" else page.title)
-        written += write_sheets(shown_page, folder / f"{name}.png", title=title, footer=footer)
+        write = write_clip_sheets if _moves(page) else write_sheets
+        written += write(shown_page, folder / f"{name}.png", title=title, footer=footer)
     remove_others(folder, written)
+    for path in set(folder.glob("*.mp4")) - set(written):
+        if shown_by(path) is not None:
+            path.unlink()
     return written
+
+
+def _moves(page: Page) -> bool:
+    return any(each and each.picture and is_clip(each.picture) for row in page.cells for each in row)
 
 
 def _in_full(name: str, sweep: Sweep) -> str:
@@ -54,6 +64,8 @@ def _constants(sweep: Sweep) -> list[str]:
     jobs = [cell.job for cell in sweep.cells]
     sizes = {f"{job.canvas.width}x{job.canvas.height}" for job in jobs}
     found = [", ".join(sorted({job.model.name for job in jobs})), *(sizes if len(sizes) == 1 else ())]
+    lengths = {f"{job.motion.frames} frames, {job.motion.fps:g} a second" for job in jobs if job.clip}
+    found += lengths if len(lengths) == 1 else ()
     for name in ("sampler", "schedule", "steps", "guidance_scale"):
         values = {getattr(job.sampling, name) for job in jobs}
         found += [f"{name} {label(value)}" for value in values if len(values) == 1]

@@ -7,7 +7,7 @@ wide, the columns) go on in the next file.
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +42,9 @@ _FIELD, _EDGE = (238, 239, 241), (222, 224, 228)
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
+Read = Callable[[Shown], Image.Image | None]
+"""Returns what is to be seen in a place, or None where that cannot be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Type:
@@ -67,17 +70,17 @@ def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[P
     """
     cell = _cell_size(page)
     written = []
-    for number, part in enumerate(_parts(page, cell), start=1):
+    for number, part in enumerate(parts(page, cell), start=1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        shows = hashlib.sha256(repr((part, cell, title, footer)).encode()).hexdigest()
-        if _shows(path) != shows:
-            _save(draw(part, cell=cell, title=title, footer=footer), path, shows)
+        said = hashlib.sha256(repr((part, cell, title, footer)).encode()).hexdigest()
+        if shows(path) != said:
+            save(draw(part, cell=cell, title=title, footer=footer), path, said)
         written.append(path)
     return written
 
 
-def _shows(path: Path) -> str | None:
-    """What the sheet at `path` says that it shows; None where there is no sheet, or a link to one."""
+def shows(path: Path) -> str | None:
+    """Say what the sheet at `path` says that it shows; None where there is no sheet, or a link to one."""
     try:
         if path.is_symlink() or is_no_file(path):
             return None
@@ -87,9 +90,10 @@ def _shows(path: Path) -> str | None:
         return None
 
 
-def _save(sheet: Image.Image, path: Path, shows: str) -> None:
+def save(sheet: Image.Image, path: Path, said: str) -> None:
+    """Write a sheet that says that it shows `said`; errors as `write_sheets`."""
     text = PngInfo()
-    text.add_text(_SHOWS, shows)
+    text.add_text(_SHOWS, said)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", compress_level=6, pnginfo=text)
     with said_plainly(path):
@@ -99,11 +103,15 @@ def _save(sheet: Image.Image, path: Path, shows: str) -> None:
 def remove_others(folder: Path, written: list[Path]) -> None:
     """Remove the sheets in `folder` that show what is no longer asked for; files of other kinds stay."""
     for path in set(folder.glob("*.png")) - set(written):
-        if _shows(path) is not None:
+        if shows(path) is not None:
             path.unlink()
 
 
-def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image.Image:
+def _read_picture(shown: Shown) -> Image.Image | None:
+    return None if shown.picture is None else _read(shown.picture)
+
+
+def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str, read: Read = _read_picture) -> Image.Image:
     """Return the sheet as an RGB picture. `cell` is width and height of one field in pixels."""
     letters = _Type(title=_font(24), head=_font(15), text=_font(13))
     width, left = _width(page, cell)
@@ -122,7 +130,8 @@ def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str) -> Image
         if left > _MARGIN:
             _draw_label(pen, name, letters.head, (left - 14, y + cell[1] // 2))
         for column, each in enumerate(shown):
-            _draw_cell(sheet, each, (left + column * (cell[0] + _GAP), y, *cell), letters.text)
+            picture = None if each is None else read(each)
+            _draw_cell(sheet, each, picture, (left + column * (cell[0] + _GAP), y, *cell), letters.text)
     pen.text((_MARGIN, height - _MARGIN - 4), footer, _FAINT, letters.text)
     return sheet
 
@@ -162,13 +171,18 @@ def _draw_label(pen: ImageDraw.ImageDraw, name: str, font: _Font, place: tuple[i
         pen.text((right, y), line, _INK, font, anchor="rm")
 
 
-def _draw_cell(sheet: Image.Image, shown: Shown | None, place: tuple[int, int, int, int], font: _Font) -> None:
+def _draw_cell(
+    sheet: Image.Image,
+    shown: Shown | None,
+    picture: Image.Image | None,
+    place: tuple[int, int, int, int],
+    font: _Font,
+) -> None:
     x, y, width, height = place
     pen = ImageDraw.Draw(sheet)
     if shown is None:
         pen.text((x + width // 2, y + height // 2), "-", _FAINT, font, anchor="mm")
         return
-    picture = None if shown.picture is None else _read(shown.picture)
     if picture is None:
         pen.rectangle((x, y, x + width - 1, y + height - 1), fill=_FIELD)
         words = "not made yet" if shown.picture is None else "unreadable"
@@ -190,20 +204,30 @@ def _read(path: Path) -> Image.Image | None:
         return None
 
 
+def fit(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height at which a picture of `size` fills a cell."""
+    scale = min(cell[0] / size[0], cell[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 def _fit(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
-    scale = min(cell[0] / picture.width, cell[1] / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    size = fit(picture.size, cell)
     # Enlarged pixels stay pixels: a comparison must not be smoothed. Reduced ones are averaged.
-    return picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
+    larger = size[0] > picture.width
+    return picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
 
 
 def _cell_size(page: Page) -> tuple[int, int]:
     """Width and height that hold the widest and the highest picture of the page."""
     pictures = [each.picture for row in page.cells for each in row if each and each.picture]
-    sizes = [size for path in pictures if (size := _size(path))]
+    return cell_of([size for path in pictures if (size := _size(path))])
+
+
+def cell_of(sizes: Sequence[tuple[int, int]], largest: int = LARGEST_CELL) -> tuple[int, int]:
+    """Return width and height of a cell for pictures of these widths and heights."""
     width, height = (max(side) for side in zip(*sizes, strict=True)) if sizes else (SMALLEST_CELL, SMALLEST_CELL)
     longer = max(width, height)
-    scale = -(-SMALLEST_CELL // longer) if longer < SMALLEST_CELL else min(1.0, LARGEST_CELL / longer)
+    scale = -(-SMALLEST_CELL // longer) if longer < SMALLEST_CELL else min(1.0, largest / longer)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -215,12 +239,13 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _parts(page: Page, cell: tuple[int, int]) -> Iterator[Page]:
-    """Cut `page` so that no part is over `MAX_PIXELS`."""
+def parts(page: Page, cell: tuple[int, int], most: int | None = None) -> Iterator[Page]:
+    """Cut `page` so that no part is over `most` pixels, or else `MAX_PIXELS`."""
+    most = most or MAX_PIXELS
     overhead = 2 * _MARGIN + _LABEL_WIDTH + 200
-    columns = max(1, (MAX_PIXELS // (cell[1] + overhead) - overhead) // (cell[0] + _GAP))
+    columns = max(1, (most // (cell[1] + overhead) - overhead) // (cell[0] + _GAP))
     width = min(len(page.columns), columns) * (cell[0] + _GAP) + overhead
-    rows = max(1, (MAX_PIXELS // width - overhead) // (cell[1] + _GAP))
+    rows = max(1, (most // width - overhead) // (cell[1] + _GAP))
     for top, bottom in pairwise([*range(0, len(page.rows), rows), len(page.rows)]):
         for left, right in pairwise([*range(0, len(page.columns), columns), len(page.columns)]):
             yield Page(

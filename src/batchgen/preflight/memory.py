@@ -18,6 +18,7 @@ from batchgen.models.find import find
 from batchgen.models.folder import files_in_use
 from batchgen.models.header import read_header
 from batchgen.models.precision import BYTES, held_in
+from batchgen.preflight.clip_memory import clips
 from batchgen.preflight.finding import Finding, size
 from batchgen.preflight.gpu import Gpu, gpus
 from batchgen.settings import Settings
@@ -84,6 +85,22 @@ def check_memory(jobs: Iterable[Job], runtime: Runtime, memory: Memory) -> list[
             raise ModelError(f"{found.says}; {found.mend}", where=found.about)
         if found.state == "warning":
             warnings.append(f"{found.about}: {found.says}; {found.mend}")
+    return warnings
+
+
+def tight_clips(jobs: Iterable[Job], runtime: Runtime, memory: Memory) -> list[str]:
+    """Return what is to be warned of: clips that are expected to need more memory than there is, and what helps."""
+    if memory.total is None:
+        return []
+    warnings = []
+    for clip in clips(jobs, runtime, memory.device):
+        how = runtime.memory if memory.device == "cuda" else "full"
+        if clip.bytes[how] <= memory.total:
+            continue
+        says = f"{clip} takes about {size(clip.bytes[how])}, and {memory} has {size(memory.total)}"
+        fitting = [f"runtime.memory={each}" for each, bytes_ in clip.bytes.items() if bytes_ <= memory.total]
+        helps = fitting[:1] if memory.device == "cuda" else []
+        warnings.append(f"{says}; {' or '.join([*helps, 'vae_tiling=on'])} may help")
     return warnings
 
 

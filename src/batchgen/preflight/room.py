@@ -48,4 +48,4 @@ def likely(jobs: Iterable[Job], samples: Iterable[Sample]) -> int:
 
 
 def _most(jobs: Iterable[Job]) -> int:
-    return sum(job.canvas.width * job.canvas.height * 3 + _BESIDE for job in jobs)
+    return sum(job.canvas.width * job.canvas.height * job.motion.frames * 3 + _BESIDE for job in jobs)

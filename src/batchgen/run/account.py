@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ class Account:
         """
         self.failures: list[Failure] = []
         self.sheets: Sequence[Path] = ()
+        self.joined: Mapping[str, Path] = {}
         self._started = started
         self._show = show
         self._name_of = name_of
@@ -79,6 +80,7 @@ class Account:
             "left": self._asked - self._there - made - len(self.failures),
             "pictures": directory.relative(directory.pictures),
             "sheets": [directory.relative(sheet) for sheet in self.sheets],
+            "joined": [directory.relative(clip) for clip in self.joined.values()],
         }
 
     @contextlib.contextmanager

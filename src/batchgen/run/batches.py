@@ -24,27 +24,28 @@ _MOST_ASKED = 1024
 """As many as `runtime.batch` allows. A stranger's plan may claim any number, and a batch is filled up to it."""
 
 
-def batch_of(runtime: Runtime, canvas: Canvas) -> int:
-    """Return how many pictures of the size `canvas` go through the denoiser together at most, at least 1."""
+def batch_of(runtime: Runtime, canvas: Canvas, frames: int = 1) -> int:
+    """Return how many pictures, or clips, of the size `canvas` go through the denoiser together at most, at least 1."""
     if runtime.batch:
         return runtime.batch
     if runtime.memory in ("offload", "sequential"):
         return 1  # The person is short of memory and said so.
     device = _device(runtime)
-    return max(1, min(_MOST[device], _PIXELS[device] // (canvas.width * canvas.height)))
+    return max(1, min(_MOST[device], _PIXELS[device] // (canvas.width * canvas.height * frames)))
 
 
-def choose_batch(runtime: Runtime, canvases: Iterable[Canvas], kept: int | None = None) -> int:
+def choose_batch(runtime: Runtime, canvases: Iterable[Canvas], kept: int | None = None, *, frames: int = 1) -> int:
     """Return the batch size of a run: as asked for, as it was, or what the largest picture allows.
 
     Args:
         runtime: Its `batch` is obeyed if it is not 0.
         canvases: The sizes of all pictures.
         kept: What `kept_batch` found in the run directory.
+        frames: Of the longest clip.
     """
     if runtime.batch:
         return runtime.batch
-    return kept or min((batch_of(runtime, canvas) for canvas in set(canvases)), default=1)
+    return kept or min((batch_of(runtime, canvas, frames) for canvas in set(canvases)), default=1)
 
 
 def kept_batch(directory: RunDirectory) -> int | None:

@@ -15,7 +15,11 @@ from batchgen.engine import Pixels
 from batchgen.errors import StoreError
 from batchgen.interop.a1111 import write
 from batchgen.run.messages import Made, Refused, Reply
+from batchgen.store import clips
+from batchgen.store.clips import KEEPING, Keeping, Written
 from batchgen.store.images import encode, look, open_picture, pixel_sha256
+from batchgen.store.layout import PICTURE_SUFFIX, RunDirectory
+from batchgen.store.posters import keep_poster
 from batchgen.store.publish import FULL, write_new
 from batchgen.store.record import Asked, Making, build, to_text
 
@@ -24,6 +28,10 @@ MOST_BYTES = 256 * 1024 * 1024
 
 THREADS = min(4, os.cpu_count() or 1)
 """zlib works without Python's lock. More threads than that would only take cores from the denoiser."""
+
+
+_AS_RENDERED = Keeping(container="frames", compression=1)
+"""Read once or twice, and thrown away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +46,17 @@ class Finishing:
     making: Making
     pixels: Pixels
     facts: Mapping[str, Any]
+    with_frames: bool = False
+    """Whether the frames of a clip are wanted as they are, whatever it is encoded to."""
 
 
 class Encoders:
     """Threads that turn pixels into files in `tmp` and say so, or why not."""
 
-    def __init__(self, tmp: Path, compression: int, say: Callable[[Reply], None]) -> None:
-        """Write to `tmp` with zlib's level `compression`; `say` is called on any thread."""
+    def __init__(self, tmp: Path, compression: int, say: Callable[[Reply], None], keeping: Keeping = KEEPING) -> None:
+        """Write to `tmp` with zlib's level `compression`, clips as `keeping` says; `say` is called on any thread."""
         self._tmp = tmp
+        self._keeping = keeping
         self._compression = compression
         self._say = say
         self._names = count()
@@ -89,27 +100,50 @@ class Encoders:
         self._say(reply)
 
     def _made(self, picture: Finishing) -> Made:
-        output = look(picture.pixels)
-        job = picture.asked.job
-        record = to_text(build(picture.asked, picture.making, picture.index, picture.facts, output))
-        data = encode(picture.pixels, record, write(job, version=__version__), self._compression)
         # The process id first: it says whose files are left when a worker has died.
-        stem = f"{os.getpid()}-{next(self._names)}-{job.id[:12]}"
-        file, beside = self._tmp / f"{stem}.png", self._tmp / f"{stem}.json"
-        write_new(file, data)
-        _verify(file, record, output["pixel_sha256"])
-        write_new(beside, record.encode())
+        stem = self._tmp / f"{os.getpid()}-{next(self._names)}-{picture.asked.job.id[:12]}"
+        written = self._clip(picture, stem) if picture.asked.job.clip else self._picture(picture, stem)
+        beside = stem.with_name(f"{stem.name}.json")
+        write_new(beside, written.text.encode())
         return Made(
             number=picture.number,
-            id=job.id,
-            file=file,
+            id=picture.asked.job.id,
+            file=written.file,
             record=beside,
-            bytes=len(data),
-            file_sha256=hashlib.sha256(data).hexdigest(),
-            pixel_sha256=output["pixel_sha256"],
+            bytes=written.bytes,
+            file_sha256=written.file_sha256,
+            pixel_sha256=written.pixel_sha256,
             seconds=picture.making.seconds,
             attempt=picture.making.attempt,
+            frames=self._frames(picture, written, stem),
         )
+
+    def _frames(self, clip: Finishing, written: Written, stem: Path) -> Path | None:
+        """Keep the frames with the record of the clip, so that it can be told that they are its frames."""
+        if not clip.with_frames or self._keeping.container == "frames":
+            return None
+        beside = stem.with_name(f"{stem.name}-frames")
+        return clips.write(clip.pixels, clip.asked.job.motion.fps, _AS_RENDERED, beside, lambda _: written.text).file
+
+    def _picture(self, picture: Finishing, stem: Path) -> Written:
+        output = look(picture.pixels)
+        record = _told(picture, output)
+        data = encode(picture.pixels, record, write(picture.asked.job, version=__version__), self._compression)
+        file = stem.with_name(f"{stem.name}{PICTURE_SUFFIX}")
+        write_new(file, data)
+        _verify(file, record, output["pixel_sha256"])
+        digest = hashlib.sha256(data).hexdigest()
+        return Written(file=file, text=record, bytes=len(data), file_sha256=digest, pixel_sha256=output["pixel_sha256"])
+
+    def _clip(self, clip: Finishing, stem: Path) -> Written:
+        job = clip.asked.job
+        written = clips.write(clip.pixels, job.motion.fps, self._keeping, stem, lambda output: _told(clip, output))
+        keep_poster(RunDirectory.around(self._tmp), job.id, clip.pixels[0])
+        return written
+
+
+def _told(picture: Finishing, output: Mapping[str, Any]) -> str:
+    return to_text(build(picture.asked, picture.making, picture.index, picture.facts, output))
 
 
 def _verify(file: Path, record: str, pixels: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from batchgen.engine import Runtime
 from batchgen.job import File, Model, Stage
 from batchgen.recipe import Found, files_of, models_of, read_recipe
+from batchgen.store.clips import KEEPING, Keeping
 from batchgen.store.record import Asked
 
-Trouble = Literal["out_of_memory", "not_finite", "engine", "device", "model", "disk_full", "store"]
-"""What kind of failure: memory halves the batch, `model` ends the group, `disk_full` ends the run."""
+Trouble = Literal["out_of_memory", "not_finite", "engine", "device", "model", "disk_full", "store", "stage"]
+"""What kind of failure: memory halves the batch, `model` ends the group, `disk_full` ends the run; with `stage`, what a
+job begins with is damaged, and trying again is of no use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class SetUp:
     tmp: Path
     compression: int
     manifest: Mapping[str, str] | None
+    clips: Keeping = KEEPING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Render:
     """Pictures in the forward pass; where the jobs are fewer, copies of the last one are rendered and thrown away."""
     rehearsal: bool = False
     """Take one step, decode, and keep nothing: answered by `Rehearsed`, or `Refused` as ever."""
+    with_frames: tuple[str, ...] = ()
+    """Ids of the clips whose frames are wanted as they were rendered, beside the clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +106,8 @@ class Made:
     pixel_sha256: str
     seconds: float
     attempt: int
+    frames: Path | None = None
+    """The frames of the clip in a ZIP, if they were wanted and the clip is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +146,7 @@ def _said_of_jobs(message: Render) -> dict[str, Any]:
         "degradations": message.degradations,
         "size": message.size,
         "rehearsal": message.rehearsal,
+        "with_frames": message.with_frames,
     }
 
 
@@ -150,7 +158,8 @@ def decode(line: bytes) -> Message:
 
 
 def _set_up(fields: dict[str, Any]) -> SetUp:
-    return SetUp(**fields | {"runtime": Runtime(**fields["runtime"]), "tmp": Path(fields["tmp"])})
+    runtime, clips = Runtime(**fields["runtime"]), Keeping(**fields["clips"])
+    return SetUp(**fields | {"runtime": runtime, "tmp": Path(fields["tmp"]), "clips": clips})
 
 
 def _render(fields: dict[str, Any]) -> Render:
@@ -162,11 +171,13 @@ def _render(fields: dict[str, Any]) -> Render:
     asked = tuple(
         Asked(job=read_recipe(each["recipe"], found), name=each["name"], note=each["note"]) for each in fields["asked"]
     )
-    return Render(**fields | {"asked": asked, "degradations": tuple(fields["degradations"])})
+    listed = {name: tuple(fields[name]) for name in ("degradations", "with_frames")}
+    return Render(**fields | listed | {"asked": asked})
 
 
 def _made(fields: dict[str, Any]) -> Made:
-    return Made(**fields | {"file": Path(fields["file"]), "record": Path(fields["record"])})
+    paths = {name: Path(fields[name]) for name in ("file", "record", "frames") if fields[name] is not None}
+    return Made(**fields | paths)
 
 
 _KINDS: Mapping[str, Callable[[dict[str, Any]], Message]] = {

@@ -15,6 +15,8 @@ from batchgen.run.retries import Queue
 from batchgen.run.sealed import Changed, sealed
 from batchgen.run.signals import Signals
 from batchgen.run.supervisor import Arrived, GivenUp, Supervisor
+from batchgen.settings import Output
+from batchgen.store.clips import KEEPING, Keeping
 from batchgen.store.held import Fresh, Held
 
 
@@ -27,6 +29,8 @@ class Work:
     """File name of a cell's picture, without suffix."""
     compression: int = 4
     """Level of PNG, 0 to 9."""
+    clips: Keeping = KEEPING
+    """How clips are kept."""
     manifest: Mapping[str, str] | None = None
     """`name` and `sha256` for the records, where there is a manifest."""
     until: float | None = None
@@ -37,8 +41,15 @@ class Work:
     """Says why no batch may begin now, or None; asked again and again while one waits."""
     rehearse: bool = False
     """Whether every group takes one step, and is decoded once, before anything is made."""
+    joined: frozenset[str] = frozenset()
+    """Ids of clips that are joined to longer ones afterwards: their frames are kept until then."""
     changed: Changed = lambda _: None
     """Says why the files of a model are no longer those that were hashed; asked before pictures of it are published."""
+
+
+def keeping(output: Output) -> Keeping:
+    """Return how the settings want clips to be kept."""
+    return Keeping(container=output.clips, quality=output.clip_quality, compression=output.compression)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +68,10 @@ class Summary:
 class _Tally:
     """Publishes what arrives, tells the listener, and counts."""
 
-    def __init__(self, held: Held, listen: Listener, summary: Summary) -> None:
+    def __init__(self, held: Held, listen: Listener, summary: Summary, needed: Mapping[str, frozenset[str]]) -> None:
+        """Count from `summary`; `needed` says what needs the frames of a clip, by its id."""
         self._held = held
+        self._needed = {id_: set(jobs) for id_, jobs in needed.items()}
         self.listen = listen
         self.summary = summary
 
@@ -66,6 +79,7 @@ class _Tally:
         published = self._held.publish([_fresh(made, stems[made.id]) for made in arrived.pictures])
         for done in published.done:
             self._count(made=1)
+            self._served(done.id)
             self.listen(Finished(id=done.id, picture=done.picture, seconds=done.seconds))
         for job_id, reason in published.refused.items():
             self.give_up(GivenUp(id=job_id, reason=reason, attempts=1))
@@ -74,6 +88,14 @@ class _Tally:
         self._held.fail(news.id, news.reason, news.attempts)
         self._count(failed=1)
         self.listen(Failed(id=news.id, reason=news.reason))
+
+    def _served(self, job_id: str) -> None:
+        """Let go of frames that a job was the last one to need."""
+        for clip, jobs in list(self._needed.items()):
+            jobs.discard(job_id)
+            if not jobs:
+                del self._needed[clip]
+                self._held.forget_frames(clip)
 
     def _count(self, *, made: int = 0, failed: int = 0) -> None:
         old = self.summary
@@ -95,7 +117,9 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
         StoreError: the run directory cannot be written.
     """
     begun = time.monotonic()
-    tally = _Tally(held, listen, Summary(left=plan.to_make))
+    held.keep_frames_of(plan.built_on.keys() | work.joined)  # a run that was killed may have left others
+    needed = {clip: jobs for clip, jobs in plan.built_on.items() if clip not in work.joined}
+    tally = _Tally(held, listen, Summary(left=plan.to_make), needed)
     listen(Started(directory=held.directory.root, asked=plan.wanted, done=len(plan.done)))
     signals = Signals(work.until)
     try:
@@ -118,10 +142,17 @@ def _ended(summary: Summary) -> Ended:
 
 def _make(plan: Plan, held: Held, work: Work, signals: Signals, tally: _Tally) -> None:
     directory = held.directory
-    setup = SetUp(runtime=work.runtime, tmp=directory.tmp, compression=work.compression, manifest=work.manifest)
+    setup = SetUp(
+        runtime=work.runtime,
+        tmp=directory.tmp,
+        compression=work.compression,
+        manifest=work.manifest,
+        clips=work.clips,
+    )
     supervisor = Supervisor(setup, held.lock, directory.worker_log, signals, patience=work.patience)
     supervisor.may_begin = work.may_begin
     supervisor.picture_of = held.picture_of
+    supervisor.with_frames = plan.built_on.keys() | work.joined
     with signals, supervisor as worker:
         most = rehearse(plan, worker, tally.listen) if work.rehearse else {}
         for place, group in enumerate(plan.groups):  # one model
@@ -147,4 +178,5 @@ def _fresh(made: Made, stem: str) -> Fresh:
         pixel_sha256=made.pixel_sha256,
         seconds=made.seconds,
         attempt=made.attempt,
+        frames=made.frames,
     )

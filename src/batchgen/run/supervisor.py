@@ -5,7 +5,7 @@ and one that hangs is ended first.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -75,7 +75,9 @@ class Supervisor:
         self.may_begin: Callable[[], str | None] | None = None
         """Says why no batch may begin now, or None."""
         self.picture_of: Callable[[str], Path | None] = lambda _: None
-        """Says where the picture of a job is, by id, once it is published."""
+        """Says where the picture of a job, or the frames of its clip, are, by id, once it is published."""
+        self.with_frames: Container[str] = ()
+        """Ids of the clips whose frames are wanted as they were rendered."""
         self._setup = setup
         self._lock = lock
         self._log = log
@@ -212,6 +214,7 @@ class Supervisor:
                     degradations=batch.degradations,
                     size=batch.size,
                     rehearsal=batch.rehearsal,
+                    with_frames=tuple(id_ for id_ in ids if id_ in self.with_frames),
                 )
             )
 
@@ -294,7 +297,9 @@ class Supervisor:
         self._watch.rests()
         batch = self._in_hand[reply.number].batch
         self._answered(reply.number, reply.ids)
-        if reply.trouble == "out_of_memory":
+        if reply.trouble == "stage":
+            yield from _given_up((cell for cell in batch.cells if cell.job.id in reply.ids), reply.reason, 0)
+        elif reply.trouble == "out_of_memory":
             yield from _given_up(queue.halve(batch), reply.reason, MOST_ATTEMPTS)
         else:
             yield from _given_up(queue.retry(batch, reply.ids, alone=False), reply.reason, MOST_ATTEMPTS)

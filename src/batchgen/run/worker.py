@@ -26,16 +26,27 @@ from typing import Any, BinaryIO
 
 import PIL
 
-from batchgen.engine import FORGETFUL, Engine, Latents, Rendered, Runtime, Session, Together
-from batchgen.errors import BatchgenError, DeviceLost, EngineError, NotFinite, OutOfMemory
+from batchgen.engine import (
+    FORGETFUL,
+    NO_BOOKMARKS,
+    Bookmarks,
+    Engine,
+    Latents,
+    Rendered,
+    Runtime,
+    Session,
+    Together,
+)
+from batchgen.errors import BatchgenError, DeviceLost, EngineError, NotFinite, OutOfMemory, StoreError
 from batchgen.fake import FakeEngine
 from batchgen.job import UPSCALER, Job, Model, Stage
 from batchgen.run import messages
 from batchgen.run.encoding import Encoders, Finishing
 from batchgen.run.messages import Command, Open, Refused, Render, Reply, SetUp, Stop, Trouble
-from batchgen.store.images import record_in
+from batchgen.store.interrupted import KeptBookmarks
 from batchgen.store.latents import KeptLatents
 from batchgen.store.layout import RunDirectory
+from batchgen.store.media import record_in, validate
 from batchgen.store.publish import write_whole
 from batchgen.store.record import Making, environment_id
 
@@ -97,13 +108,14 @@ class Worker:
         self._engine: Engine | None = None
         self._manifest = setup.manifest
         self._say = replies.say
-        self._encoders = Encoders(setup.tmp, setup.compression, replies.say)
+        self._encoders = Encoders(setup.tmp, setup.compression, replies.say, setup.clips)
         self._sessions: dict[bool, tuple[Model, Session]] = {}
         """What is loaded: a model that denoises and, under True, an upscaler beside it, which is small."""
         self._session: Session | None = None
         self._environment: Mapping[str, Any] = {}
         self._directory = RunDirectory.around(setup.tmp)
         self._latents: Latents = FORGETFUL
+        self._bookmarks: Bookmarks = NO_BOOKMARKS
 
     def open(self, command: Open) -> None:
         """Load a model."""
@@ -114,7 +126,9 @@ class Worker:
                 engine = self._engine = self._engine or engine_of(self._runtime)
                 self._session = self._loaded(command.model, engine)
             self._environment = _environment(engine)
-            self._latents = KeptLatents(self._directory, environment_id(self._environment))
+            environment = environment_id(self._environment)
+            self._latents = KeptLatents(self._directory, environment)
+            self._bookmarks = KeptBookmarks(self._directory, f"{environment} {self._runtime.memory}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor goes on with the next group
             _log(error)
             self._say(Refused(number=0, ids=(), reason=_sentence(error), trouble="model"))
@@ -139,6 +153,8 @@ class Worker:
         if command.rehearsal:
             self._rehearse(command.number, together)
             return
+        if self._lack_their_beginning(command.number, jobs):
+            return
         started, begun = datetime.now(UTC), time.monotonic()
         try:
             rendered = self._rendered(together)[: len(jobs)]
@@ -159,16 +175,34 @@ class Worker:
         )
         for index, (asked, picture) in enumerate(zip(command.asked, rendered, strict=True)):
             denoised = picture.together or Together(ids=making.batch, index=index)
+            before = float(picture.facts.get("seconds_before", 0.0)) / len(jobs)
             self._encoders.take(
                 Finishing(
                     number=command.number,
                     index=denoised.index,
                     asked=asked,
-                    making=replace(making, batch=denoised.ids),
+                    making=replace(making, batch=denoised.ids, seconds=seconds + before),
                     pixels=picture.pixels,
                     facts={**picture.facts, **_said_of_stages(asked.job)},
+                    with_frames=asked.job.id in command.with_frames,
                 )
             )
+
+    def _lack_their_beginning(self, number: int, jobs: Sequence[Job]) -> bool:
+        """Look at the frames with which `jobs` begin. Where some are damaged, refuse those jobs, and give back others.
+
+        Damaged frames that were kept for this are removed: the next run makes them again.
+        """
+        reasons = {job.id: reason for job in jobs if (reason := _damage(job))}
+        for job in jobs:
+            for stage in job.stages if job.id in reasons else ():
+                self._directory.frames_of(stage.id).unlink(missing_ok=True)
+            if job.id in reasons:
+                self._say(Refused(number=number, ids=(job.id,), reason=reasons[job.id], trouble="stage"))
+        if rest := tuple(job.id for job in jobs if reasons and job.id not in reasons):
+            reason = "was to be rendered together with what could not begin"
+            self._say(Refused(number=number, ids=rest, reason=reason, trouble="engine"))
+        return bool(reasons)
 
     def close(self) -> None:
         """Finish the pictures, let go of the model."""
@@ -177,15 +211,20 @@ class Worker:
             self._close(small)
 
     def _rendered(self, jobs: Sequence[Job]) -> Sequence[Rendered]:
-        rendered = self._opened().render(jobs, lambda step: self._say(messages.Step(step=step)), self._latents)
+        rendered = self._opened().render(jobs, self._stepped, self._latents, self._bookmarks)
         if len(rendered) != len(jobs):
             raise EngineError(f"the engine returned {len(rendered)} pictures for {len(jobs)} jobs")
-        wanted = (jobs[0].canvas.height, jobs[0].canvas.width, 3), "uint8"
+        frames = (jobs[0].motion.frames,) if jobs[0].clip else ()
+        wanted = (*frames, jobs[0].canvas.height, jobs[0].canvas.width, 3), "uint8"
         for picture in rendered if jobs[0].start.mask_padding is None else ():  # else it is as large as its source
             found = picture.pixels.shape, picture.pixels.dtype.name
             if found != wanted:
-                raise EngineError(f"the engine returned a picture of {found} instead of {wanted}")
+                what = "clip" if jobs[0].clip else "picture"
+                raise EngineError(f"the engine returned a {what} of {found} instead of {wanted}")
         return rendered
+
+    def _stepped(self, step: int) -> None:
+        self._say(messages.Step(step=step))
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -195,7 +234,7 @@ class Worker:
     def _rehearse(self, number: int, together: Sequence[Job]) -> None:
         begun = time.monotonic()
         try:
-            self._opened().rehearse(together, lambda step: self._say(messages.Step(step=step)))
+            self._opened().rehearse(together, self._stepped)
         except Exception as error:  # noqa: BLE001 - as in `render`: the supervisor decides what becomes of it
             _log(error)
             self._refuse(number, together, error)
@@ -206,6 +245,8 @@ class Worker:
     def _refuse(self, number: int, jobs: Sequence[Job], error: Exception) -> None:
         trouble = _trouble(error)
         ids = tuple(job.id for job in jobs)
+        if trouble in ("engine", "not_finite"):  # where it went on from may be what is wrong
+            self._bookmarks.forget(jobs)
         self._say(Refused(number=number, ids=ids, reason=_sentence(error), trouble=trouble))
         if trouble == "device":
             self._encoders.close()
@@ -215,6 +256,21 @@ class Worker:
         if small in self._sessions:
             self._session = None
             self._sessions.pop(small)[1].close()
+
+
+def _damage(job: Job) -> str | None:
+    """Say what is wrong with the frames of a clip with which `job` begins; None: nothing, or it begins otherwise."""
+    for source in (job.init_image, job.mask_image):
+        if not isinstance(source, Stage) or not source.job.clip:
+            continue
+        try:
+            if validate(Path(source.path))[0]["id"] == source.job.id:
+                continue
+            reason = "they are of another clip"
+        except (StoreError, OSError) as error:
+            reason = str(error)
+        return f"the frames of the clip that it begins with are damaged; another run makes them again: {reason}"
+    return None
 
 
 def _said_of_stages(job: Job) -> Mapping[str, Any]:

@@ -1,26 +1,30 @@
 """A run directory under lock: what is in it, and the only way to add to it."""
 
 import contextlib
+import errno
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchgen.errors import StoreError
 from batchgen.plan.plan import Reason
-from batchgen.store.history import Done, known
+from batchgen.store.history import Done, begun_with, known
 from batchgen.store.journal import Journal
-from batchgen.store.layout import RunDirectory
+from batchgen.store.layout import CLIP_SUFFIXES, RunDirectory
 from batchgen.store.lock import Lock, take
 from batchgen.store.publish import place, said_plainly, sync_directory, write_atomic
 from batchgen.store.record import stands_for
 from batchgen.store.recover import Recovered, recover
 
+_BAD_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+"""What a file system answers to a name that it cannot have; the names of other files may be as they should."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fresh:
-    """A picture in `tmp/`: verified and synced, but not published."""
+    """A picture or clip in `tmp/`: verified and synced, but not published."""
 
     id: str
     stem: str
@@ -33,6 +37,8 @@ class Fresh:
     seconds: float
     """Render time of its batch, divided by the pictures in it."""
     attempt: int
+    frames: Path | None = None
+    """Of a clip with which something is to begin: its frames as they were rendered, in `tmp/` as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +76,9 @@ class Held:
         return known(self.found)
 
     def picture_of(self, job_id: str) -> Path | None:
-        """Return where the picture of a job is; None while there is none."""
+        """Return the file with whose pixels something may begin, `history.begun_with`; None while there is none."""
         done = self.done.get(job_id)
-        return None if done is None else done.picture
+        return None if done is None else begun_with(done)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -111,26 +117,42 @@ class Held:
             TryLater: no room; what is not in the journal by then is adopted or made again by the next run.
             StoreError: the file system refuses.
         """
-        placed, refused = [], {}
+        placed, again, refused = [], [], {}
         with said_plainly(self.directory.root):
             for each in pictures:
+                there = self.done.get(each.id) if _frames_in(each) else None
                 try:
-                    self._place(each)
+                    self._place(each) if there is None else self._add_frames(each, there)
                 except StoreError as error:
                     refused[each.id] = str(error)
                 else:
-                    placed.append(each)
-            sync_directory(self.directory.pictures)
+                    placed.append(each) if there is None else again.append(there)
+            if any(each.frames for each in placed) or again:
+                sync_directory(self.directory.frames)
+            for folder in {self.directory.picture("", each.file.suffix).parent for each in placed}:
+                sync_directory(folder)
             sync_directory(self.directory.records)
         done = tuple(self._written_down(each) for each in placed)
         self._journal.sync()
         self.done |= {each.id: each for each in done}
         self._names = {each.id: each.picture.stem for each in done} | self._names
         for made in done:
-            # Its latent has served. One that cannot be removed now is by the next start.
-            with contextlib.suppress(OSError):
-                self.directory.latent(made.id).unlink(missing_ok=True)
-        return Published(done=done, refused=refused)
+            # What was kept of it has served. What cannot be removed now is by the next start.
+            for kept in (self.directory.latent(made.id), self.directory.bookmark(made.id)):
+                with contextlib.suppress(OSError):
+                    kept.unlink(missing_ok=True)
+        return Published(done=(*again, *done), refused=refused)
+
+    def forget_frames(self, job_id: str) -> None:
+        """Remove the kept frames of a clip, with which nothing begins any more. Where that cannot be, they stay."""
+        with contextlib.suppress(OSError):
+            self.directory.frames_of(job_id).unlink(missing_ok=True)
+
+    def keep_frames_of(self, needed: Container[str]) -> None:
+        """Remove the kept frames of all clips but those `needed`, by id."""
+        for path in sorted(self.directory.frames.iterdir()):
+            if path.stem not in needed:
+                self.forget_frames(path.stem)
 
     def fail(self, job_id: str, reason: str, attempts: int) -> None:
         """Write down that a job got no picture in this run; the next run tries it again."""
@@ -142,11 +164,31 @@ class Held:
         if not stands_for(record, each.id):
             reason = f"holds the record of another picture whose id begins alike; {each.id} needs another run directory"
             raise StoreError(reason, where=str(record))
-        place(each.file, self.directory.picture(each.stem))
+        if each.frames is not None:  # first: a clip that is there counts as done
+            each.frames.replace(self.directory.frames_of(each.id))
+        final = self.directory.picture(each.stem, each.file.suffix)
+        if not final.parent.is_dir():  # before the first clip
+            final.parent.mkdir()
+            sync_directory(self.directory.root)
+        try:
+            place(each.file, final)
+        except OSError as error:
+            if error.errno not in _BAD_NAME:
+                raise
+            raise StoreError(f"cannot be written: {error.strerror}", where=str(final)) from error
         each.record.replace(record)
 
+    def _add_frames(self, each: Fresh, there: Done) -> None:
+        """Keep the frames of a clip that is published already, and was rendered once more for their sake."""
+        if each.pixel_sha256 != there.pixel_sha256:
+            reason = "is rendered with other frames now than it was, and something begins with them"
+            raise StoreError(f"{reason}; move it away, and both are made", where=str(there.picture))
+        (_frames_in(each) or each.file).replace(self.directory.frames_of(each.id))
+        for left in (each.file, each.record):
+            left.unlink(missing_ok=True)
+
     def _written_down(self, each: Fresh) -> Done:
-        path = self.directory.picture(each.stem)
+        path = self.directory.picture(each.stem, each.file.suffix)
         self._journal.append(
             "done",
             id=each.id,
@@ -165,6 +207,11 @@ class Held:
             pixel_sha256=each.pixel_sha256,
             seconds=each.seconds,
         )
+
+
+def _frames_in(each: Fresh) -> Path | None:
+    """Return the file with the frames of a clip as they were rendered: it may be the clip itself."""
+    return each.file if each.file.suffix == CLIP_SUFFIXES["frames"] else each.frames
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 from batchgen.plan.plan import Reason
 from batchgen.store.journal import Entry, read
-from batchgen.store.layout import RunDirectory
+from batchgen.store.layout import CLIP_SUFFIXES, PICTURE_SUFFIX, RunDirectory
 
 _ID = re.compile("[0-9a-f]{64}")
 
@@ -21,7 +21,7 @@ _LONGEST = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A picture that was published."""
+    """A picture or clip that was published."""
 
     id: str
     picture: Path
@@ -54,7 +54,23 @@ class History:
 
 def known(done: Mapping[str, Done]) -> Mapping[str, Reason]:
     """Say of pictures that were done once whether they still are, or why they must be made again."""
-    return {key: Reason.PICTURE_MISSING if each.missing else Reason.DONE for key, each in done.items()}
+    return {key: Reason.PICTURE_MISSING if each.missing else _there(each) for key, each in done.items()}
+
+
+def _there(done: Done) -> Reason:
+    return Reason.FRAMES_MISSING if begun_with(done) is None else Reason.DONE
+
+
+def begun_with(done: Done) -> Path | None:
+    """Return the file with whose pixels something may begin: of a clip, its frames as they were rendered, if kept."""
+    frames = CLIP_SUFFIXES["frames"]
+    if done.picture.suffix in (PICTURE_SUFFIX, frames):
+        return done.picture
+    kept = RunDirectory(done.picture.parent.parent).frames_of(done.id)
+    try:
+        return kept if stat.S_ISREG(kept.lstat().st_mode) else None
+    except OSError:
+        return None
 
 
 def history(directory: RunDirectory) -> History:
@@ -111,7 +127,7 @@ def _is_id(value: Any) -> bool:
 
 def _is_picture(directory: RunDirectory, path: Any) -> bool:
     # A run directory may come from a stranger, and recovery moves files that look damaged: none but those that lie in
-    # the folder of the pictures itself, not in a folder there, which may be a link to anywhere.
+    # the folder of pictures or clips itself, not in a folder there, which may be a link to anywhere.
     if not isinstance(path, str) or "\0" in path or path.startswith("/"):
         return False
     parts = PurePosixPath(path).parts
@@ -119,7 +135,9 @@ def _is_picture(directory: RunDirectory, path: Any) -> bool:
         os.fsencode(path)
     except UnicodeEncodeError:
         return False
-    return len(parts) == 2 and parts[0] == directory.pictures.name and parts[1].endswith(".png")
+    folders = {PICTURE_SUFFIX: directory.pictures, **dict.fromkeys(CLIP_SUFFIXES.values(), directory.clips)}
+    folder = folders.get(PurePosixPath(path).suffix)
+    return len(parts) == 2 and folder is not None and parts[0] == folder.name
 
 
 def seconds_in(entry: Mapping[str, Any]) -> float | None:

@@ -57,7 +57,8 @@ class KeptLatents:
 
     def keep(self, job: Job, latent: Latent) -> None:
         """Keep the latent of `job` if it is large, finite, and there is room."""
-        if job.canvas.width * job.canvas.height < self._least or not np.isfinite(latent.values).all():
+        pixels = job.canvas.width * job.canvas.height * job.motion.frames
+        if pixels < self._least or not np.isfinite(latent.values).all():
             return
         said = {"id": job.id, **self._made_by, "facts": dict(latent.facts), "together": asdict(latent.together)}
         values = np.ascontiguousarray(latent.values, dtype=np.float32)

@@ -1,15 +1,18 @@
 """Every path of a run directory; nothing else joins them.
 
-`outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` with the
-record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.json`. `.batchgen/` in it holds what
-belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/`, `latents/` and `quarantine/`.
+`outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` and `clips/`
+with the record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.json`. `.batchgen/` in it holds
+what belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/`, `latents/`, `interrupted/`,
+`frames/`, `posters/` and `quarantine/`. Clips that were joined are the person's, in `joined/`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
+from batchgen.engine import Container
 from batchgen.errors import UsageError
 from batchgen.store.content import is_no_file
 
@@ -18,7 +21,14 @@ RECORD_DIGITS = 12
 n^2 / 2^49: one in 56,000 for 10^5 pictures, one in 560 for 10^6, 16 % for 10^7. The second of them is refused."""
 
 LATENT = ".safetensors"
-"""What the name of a kept latent ends in, after the whole id."""
+"""What the name of a kept latent, or of a bookmark, ends in, after the whole id."""
+
+PICTURE_SUFFIX = ".png"
+
+CLIP_SUFFIXES: Mapping[Container, str] = MappingProxyType(
+    {"mp4": ".mp4", "webm": ".webm", "gif": ".gif", "webp": ".webp", "frames": ".zip"}
+)
+"""What the name of a clip ends in, by how it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,11 @@ class RunDirectory:
         return self.root / "pictures"
 
     @property
+    def clips(self) -> Path:
+        """The folder of the clips; there is none before the first."""
+        return self.root / "clips"
+
+    @property
     def records(self) -> Path:
         """The folder of the records."""
         return self.root / "records"
@@ -61,6 +76,11 @@ class RunDirectory:
     def sheets(self) -> Path:
         """The folder of the contact sheets."""
         return self.root / "sheets"
+
+    @property
+    def joined(self) -> Path:
+        """The folder of clips joined to longer ones; there is none before the first."""
+        return self.root / "joined"
 
     @property
     def hidden(self) -> Path:
@@ -98,13 +118,36 @@ class RunDirectory:
         return self.hidden / "latents"
 
     @property
+    def interrupted(self) -> Path:
+        """Where the denoising of batches was that are no latents yet, so that it need not begin anew."""
+        return self.hidden / "interrupted"
+
+    @property
+    def frames(self) -> Path:
+        """The frames of clips, as they were rendered, with which something is to begin."""
+        return self.hidden / "frames"
+
+    @property
+    def posters(self) -> Path:
+        """The first frames of clips, for whoever shows many; each can be made again from its clip."""
+        return self.hidden / "posters"
+
+    @property
     def quarantine(self) -> Path:
         """Doubtful files; batchgen never deletes them."""
         return self.hidden / "quarantine"
 
-    def picture(self, stem: str) -> Path:
-        """Where the picture with the file name `stem` goes."""
-        return self.pictures / f"{stem}.png"
+    def picture(self, stem: str, suffix: str = PICTURE_SUFFIX) -> Path:
+        """Where the picture, or the clip, with the file name `stem` goes."""
+        return (self.pictures if suffix == PICTURE_SUFFIX else self.clips) / f"{stem}{suffix}"
+
+    def poster(self, job_id: str) -> Path:
+        """Where the first frame of the clip of the job with the id `job_id` is kept, as PNG."""
+        return self.posters / f"{job_id}{PICTURE_SUFFIX}"
+
+    def frames_of(self, job_id: str) -> Path:
+        """Where the frames of the clip of the job with the id `job_id` are kept."""
+        return self.frames / f"{job_id}{CLIP_SUFFIXES['frames']}"
 
     def record(self, job_id: str) -> Path:
         """Where the record of the job with the id `job_id` (64 hex digits) goes."""
@@ -113,6 +156,10 @@ class RunDirectory:
     def latent(self, job_id: str) -> Path:
         """Where the latent of the job with the id `job_id` is kept."""
         return self.latents / f"{job_id}{LATENT}"
+
+    def bookmark(self, job_id: str) -> Path:
+        """Where the bookmark of the batch is kept whose first job has the id `job_id`."""
+        return self.interrupted / f"{job_id}{LATENT}"
 
     def relative(self, path: Path) -> str:
         """`path` as the journal holds it: relative to the directory, which may be moved, with `/`."""
@@ -126,7 +173,8 @@ class RunDirectory:
         """
         for path, reason in self.obstacles():
             raise UsageError(reason, where=str(path))
-        for folder in (self.pictures, self.records, self.tmp, self.latents, self.quarantine):
+        ours = self.tmp, self.latents, self.interrupted, self.frames, self.posters, self.quarantine
+        for folder in (self.pictures, self.records, *ours):
             folder.mkdir(parents=True, exist_ok=True)
 
     def obstacles(self) -> Iterator[tuple[Path, str]]:
@@ -135,7 +183,8 @@ class RunDirectory:
         The root may be a link, and so may files that are replaced and not written in place.
         """
         # Whoever packed the directory chose where its links point, and what is in there is emptied, moved and cut.
-        folders = self.hidden, self.tmp, self.latents, self.quarantine, self.pictures, self.records, self.sheets
+        kept = self.latents, self.interrupted, self.frames, self.posters, self.quarantine
+        folders = self.hidden, self.tmp, *kept, self.pictures, self.clips, self.records, self.sheets, self.joined
         in_place = self.lock, self.journal, self.worker_log
         for path in (*folders, *in_place):
             if path.is_symlink():

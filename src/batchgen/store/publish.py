@@ -123,6 +123,15 @@ def _same_bytes(one: Path, other: Path) -> bool:
     return True
 
 
+def sync_file(path: Path) -> None:
+    """Make what another program wrote into the file at `path` survive a power cut."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in the folder `path` survive a power cut."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

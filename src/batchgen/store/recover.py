@@ -1,8 +1,8 @@
 """What a start does after anything may have happened: unfinished files go, finished ones stay, doubtful ones move.
 
-The picture with its record is the truth. One that is there without a line in the journal was published when the run was
-killed, or its line was cut away; it is adopted if it decodes to the pixels that its record is of. Anything else in the
-folder that calls itself a PNG goes to quarantine, where batchgen never deletes.
+The picture or clip with its record is the truth. One that is there without a line in the journal was published when the
+run was killed, or its line was cut away; it is adopted if it decodes to the pixels that its record is of. Anything else
+in their folders that is called as one goes to quarantine, where batchgen never deletes.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from batchgen.errors import StoreError
 from batchgen.store.history import Done, entry_done, seconds_in, told
-from batchgen.store.images import embedded, record_in, validate
 from batchgen.store.journal import Journal
-from batchgen.store.layout import LATENT, RunDirectory
+from batchgen.store.layout import CLIP_SUFFIXES, LATENT, PICTURE_SUFFIX, RunDirectory
+from batchgen.store.media import embedded, record_in, validate
 from batchgen.store.publish import said_plainly, sync_directory, write_atomic
 from batchgen.store.record import stands_for
 
@@ -61,8 +61,11 @@ def recover(directory: RunDirectory, journal: Journal) -> Recovered:
                 done[found.id] = found
                 missing.pop(found.id, None)
         _complete(directory, done.values())
-        _forget_latents(directory, done)
-        sync_directory(directory.pictures)
+        _forget(directory.latents, done)
+        _forget(directory.interrupted, done)
+        for folder in (directory.pictures, directory.clips):
+            if folder.is_dir():
+                sync_directory(folder)
         journal.sync()
     names = {each.id: each.picture.stem for each in done.values()} | dict(past.names)
     return Recovered(done=done, missing=missing, adopted=tuple(adopted), quarantined=tuple(moved), names=names)
@@ -76,19 +79,26 @@ def _empty(folder: Path) -> None:
                 Path(each).unlink()
 
 
-def _forget_latents(directory: RunDirectory, done: Mapping[str, Done]) -> None:
-    """Remove the latents of pictures that are there; the others spare their jobs the denoiser."""
-    for path in directory.latents.glob(f"*{LATENT}"):
+def _forget(folder: Path, done: Mapping[str, Done]) -> None:
+    """Remove latents and bookmarks of pictures that are there; the others spare their jobs the denoiser."""
+    for path in folder.glob(f"*{LATENT}"):
         if path.stem in done and not path.is_dir():
             path.unlink()
 
 
 def _without_a_line(directory: RunDirectory, done: dict[str, Done]) -> list[Path]:
     """Return what may be pictures that no line tells of. Links and folders are none of ours."""
-    in_journal = {each.picture.name for each in done.values()}
-    with os.scandir(directory.pictures) as found:
-        files = [each.name for each in found if each.name.endswith(".png") and each.is_file(follow_symlinks=False)]
-    return sorted(directory.pictures / name for name in files if name not in in_journal)
+    in_journal = {each.picture for each in done.values()}
+    found = [*_files(directory.pictures, PICTURE_SUFFIX), *_files(directory.clips, *CLIP_SUFFIXES.values())]
+    return sorted(path for path in found if path not in in_journal)
+
+
+def _files(folder: Path, *suffixes: str) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as found:
+        names = [each.name for each in found if each.is_file(follow_symlinks=False) and each.name.endswith(suffixes)]
+    return [folder / name for name in names]
 
 
 def _complete(directory: RunDirectory, done: Iterable[Done]) -> None:
@@ -127,7 +137,7 @@ def _adopted(directory: RunDirectory, journal: Journal, path: Path, done: dict[s
     if stands_for(file, record["id"]):
         write_atomic(file, text.encode(), directory.tmp)
     # The line must not survive a power cut that the picture's name does not.
-    sync_directory(directory.pictures)
+    sync_directory(path.parent)
     journal.append("done", **fields, adopted=True)
     return entry_done(directory, fields)
 

@@ -42,5 +42,6 @@ def _of_run(directory: RunDirectory, models: set[str]) -> Iterator[Sample]:
 def _sample(recipe: Any, done: Done) -> Sample:
     # Checked as a job is: a width of 0 in a record that anybody may have written would divide every estimate by it.
     width, height, steps = (check_field(name, recipe[name]) for name in ("width", "height", "steps"))
-    work = work_of(pixels=width * height, steps=steps, sampler=check_field("sampler", recipe["sampler"]))
-    return Sample(model=str(recipe["model"]), work=work, pixels=width * height, seconds=done.seconds, bytes=done.bytes)
+    pixels = width * height * check_field("frames", recipe.get("frames", 1))
+    work = work_of(pixels=pixels, steps=steps, sampler=check_field("sampler", recipe["sampler"]))
+    return Sample(model=str(recipe["model"]), work=work, pixels=pixels, seconds=done.seconds, bytes=done.bytes)

@@ -14,9 +14,8 @@ from batchgen.errors import StoreError, UsageError
 from batchgen.store import journal
 from batchgen.store.content import content
 from batchgen.store.history import Done, told
-from batchgen.store.images import open_picture, pixel_sha256, record_in
 from batchgen.store.layout import RunDirectory
-from batchgen.store.record import read
+from batchgen.store.media import is_clip, look_at, record_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +32,19 @@ class Verified:
     """What was looked at, and what is wrong with it."""
 
     pictures: int
-    """That the journal tells of."""
+    """That the journal tells of, clips among them."""
+    clips: int
     findings: tuple[Finding, ...]
 
 
 def verify(directory: RunDirectory) -> Verified:
-    """Hash and decode all pictures of `directory`, and hold journal, records and pictures against each other.
+    """Hash and decode all pictures and clips of `directory`, and hold them, records and journal against each other.
 
     Raises:
         OSError: a folder cannot be read.
     """
     # Names before the journal: what a run publishes in between is in the journal, and not unknown.
-    pictures, records = _names(directory.pictures), _names(directory.records)
+    pictures, records = _names(directory.pictures) + _names(directory.clips), _names(directory.records)
     blocked = dict(directory.obstacles())
     reading, unread = _journal(directory)
     done = told(directory, reading.entries).done
@@ -58,7 +58,8 @@ def verify(directory: RunDirectory) -> Verified:
         *_strangers(pictures, done),
         *_lone_records(directory, records, done),
     ]
-    return Verified(pictures=len(done), findings=tuple(findings))
+    clips = sum(is_clip(each.picture) for each in done.values())
+    return Verified(pictures=len(done), clips=clips, findings=tuple(findings))
 
 
 def _names(folder: Path) -> list[Path]:
@@ -117,23 +118,21 @@ def _of_picture(directory: RunDirectory, done: Done) -> Iterator[Finding]:
         return
     whole = hashlib.sha256(data).hexdigest() == done.file_sha256
     try:
-        picture = open_picture(file)
-        record = read(picture.record, str(file))
+        seen = look_at(file)
     except (StoreError, OSError) as error:
         what = error.message if isinstance(error, StoreError) else str(error)
         yield Finding(kind="torn" if len(data) < done.bytes else "altered", file=file, what=what)
         return
-    pixels = pixel_sha256(picture.pixels)
-    output = record.get("output")
-    if record["id"] != done.id:
+    output = seen.record.get("output")
+    if seen.record["id"] != done.id:
         yield Finding(kind="altered", file=file, what="is another picture than the one that was published")
-    elif not isinstance(output, dict) or not pixels == output.get("pixel_sha256") == done.pixel_sha256:
+    elif not isinstance(output, dict) or not seen.pixel_sha256 == output.get("pixel_sha256") == done.pixel_sha256:
         yield Finding(kind="altered", file=file, what="its pixels are not those that its record and the journal are of")
     elif not whole:
         yield Finding(
             kind="altered", file=file, what="its bytes are others than were published; its pixels are the same"
         )
-    yield from _of_record(directory.record(done.id), picture.record)
+    yield from _of_record(directory.record(done.id), seen.text)
 
 
 def _of_record(file: Path, embedded: str) -> Iterator[Finding]:

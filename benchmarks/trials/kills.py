@@ -92,6 +92,13 @@ def in_batches(count: int, folder: Path, seed: int, *, meddle: Meddle = untouche
     return _trial(night, count, folder, seed, meddle)
 
 
+def clips(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
+    """Kill runs of the fake engine that render clips quicker than they are encoded."""
+    words = (*_FAKE, "model=demo_motion")
+    night = Night(name="kills, clips", words=words, pictures=max(30, min(150, 4 * count)), batch=1)
+    return _trial(night, count, folder, seed, meddle)
+
+
 def embedded(count: int, folder: Path, seed: int, *, meddle: Meddle = untouched) -> Row:
     """Kill runs of the embedded model that render one picture at a time."""
     words = ("model=demo_shapes", "steps=6", "runtime.threads=1")

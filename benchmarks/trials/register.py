@@ -2,13 +2,16 @@
 
 from typing import Final
 
-from trials import Trial, again, bad_pictures, canaries, deaths, disks, journals, kills, power, prompts, starts
+from trials import Trial, again, bad_pictures, canaries, deaths, disks, journals, kills, power, prompts, resume, starts
 
 TRIALS: Final[dict[str, tuple[Trial, int]]] = {
     "kills": (kills.one_by_one, 600),
     "kills_in_haste": (kills.hasty, 100),
     "kills_in_batches": (kills.in_batches, 200),
     "kills_embedded": (kills.embedded, 100),
+    "kills_of_clips": (kills.clips, 100),
+    "resume": (resume.of(resume.PICTURES), 20),
+    "resume_clips": (resume.of(resume.CLIPS), 20),
     "power": (power.cuts, 200),
     "journal": (journals.damage, 40),
     "disk": (disks.full, 100),

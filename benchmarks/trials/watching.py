@@ -9,8 +9,8 @@ from pathlib import Path
 from batchgen.errors import StoreError
 from batchgen.store import journal
 from batchgen.store.history import told
-from batchgen.store.images import validate
 from batchgen.store.layout import RunDirectory
+from batchgen.store.media import validate
 
 
 def whole(path: Path) -> str | None:
@@ -23,8 +23,9 @@ def whole(path: Path) -> str | None:
 
 
 def pictures(directory: RunDirectory) -> list[Path]:
-    """Return what is to be seen under pictures/, sorted."""
-    return sorted(directory.pictures.iterdir()) if directory.pictures.is_dir() else []
+    """Return what is to be seen under pictures/ and clips/, sorted."""
+    folders = (folder for folder in (directory.pictures, directory.clips) if folder.is_dir())
+    return sorted(path for folder in folders for path in folder.iterdir())
 
 
 @dataclass(slots=True)

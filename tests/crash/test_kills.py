@@ -4,7 +4,8 @@ from trials import kills
 
 
 @pytest.mark.parametrize(
-    ("trial", "count"), [(kills.one_by_one, 4), (kills.hasty, 3), (kills.in_batches, 3), (kills.embedded, 1)]
+    ("trial", "count"),
+    [(kills.one_by_one, 4), (kills.hasty, 3), (kills.in_batches, 3), (kills.clips, 3), (kills.embedded, 1)],
 )
 def test_kills_at_random_moments_lose_nothing_and_tear_nothing(tmp_path, trial, count):
     row = trial(count, tmp_path, 11)

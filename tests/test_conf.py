@@ -1,12 +1,14 @@
 """What ships in conf/ is right: every file reads, and what is recommended can be asked for."""
 
+from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from batchgen.job import FIELDS, Canvas, Sampling
 from batchgen.models.families import FAMILIES
+from batchgen.parts import FIELDS, Canvas, Motion, Sampling
 from batchgen.settings import Settings, Words, load_settings
 from batchgen.shipped import shipped
 
@@ -24,13 +26,22 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def test_the_options_that_people_expect_are_there() -> None:
     assert names("model") == [
+        "cogvideox_15_5b",
+        "cogvideox_2b",
+        "cogvideox_5b",
+        "cogvideox_5b_i2v",
+        "demo_motion",
         "demo_shapes",
         "flux_dev",
         "flux_dev_comfyui",
         "flux_schnell",
+        "ltx_video",
         "realvisxl_v30_turbo",
         "sd15",
         "sdxl",
+        "wan21_t2v_14b",
+        "wan21_t2v_1_3b",
+        "wan22_ti2v_5b",
     ]
     assert names("runtime") == ["auto", "cpu", "cuda", "mps"]
     assert names("output") == ["default", "fast"]
@@ -39,9 +50,14 @@ def test_the_options_that_people_expect_are_there() -> None:
 @pytest.mark.parametrize("name", names("model"))
 def test_a_model_recommends_what_its_family_can_do(settings: Settings, name: str) -> None:
     conf = settings.model(name)
-    wanted = dict(conf.recommended)
-    canvas = Canvas(width=wanted.pop("width"), height=wanted.pop("height"))
-    FAMILIES[conf.family].check(canvas, Sampling(**wanted))
+    family = FAMILIES[conf.family]
+
+    def part(kind: type) -> Any:
+        return kind(
+            **{each.name: conf.recommended[each.name] for each in fields(kind) if each.name in conf.recommended}
+        )
+
+    family.check(part(Canvas), part(Sampling), part(Motion), asked=["init_image"] if family.animates else [])
 
 
 def test_the_embedded_model_is_here_and_whole(tmp_path: Path) -> None:
@@ -62,6 +78,21 @@ def test_the_embedded_model_is_here_and_whole(tmp_path: Path) -> None:
             "flux_dev",
             ["tokenizer_2/spiece.model", "transformer/diffusion_pytorch_model-00001-of-00003.safetensors"],
             ["flux1-dev.safetensors", "ae.safetensors", "README.md"],
+        ),
+        (
+            "cogvideox_5b",
+            [
+                "tokenizer/spiece.model",
+                "tokenizer/added_tokens.json",
+                "transformer/diffusion_pytorch_model.safetensors.index.json",
+                "text_encoder/model-00001-of-00002.safetensors",
+            ],
+            ["README.md", "configuration.txt.bak"],
+        ),
+        (
+            "ltx_video",
+            ["model_index.json", "tokenizer/spiece.model", "vae/diffusion_pytorch_model.safetensors"],
+            ["ltx-video-2b-v0.9.safetensors", "ltxv-13b-0.9.8-dev.safetensors", "media/example.mp4"],
         ),
     ],
 )
@@ -127,6 +158,7 @@ def test_a_job_begins_with_every_field_a_person_may_set(settings: Settings) -> N
         "noise": "cpu",
         "noise_scale": "full",
         "noise_index": 0,
+        "noise_rows": 1,
         "dynamic_guidance": False,
     }
 

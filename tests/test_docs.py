@@ -10,7 +10,7 @@ import pytest
 
 from batchgen.cli import app
 from batchgen.manifest import read_manifest
-from batchgen.sampling.names import SAMPLERS, SCHEDULES
+from batchgen.sampling.names import EVERY_SAMPLER, SCHEDULES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,7 +85,9 @@ def test_the_manifest_of_the_manifest_page_can_be_planned(tmp_path):
 def test_every_manifest_that_ships_reads_and_plans(manifest, tmp_path):
     assert read_manifest(manifest).prompts
 
-    done = types(f"batchgen plan {shlex.quote(str(manifest))}", tmp_path)
+    # Weights that do not ship are nowhere here; the manifest itself says neither size nor steps.
+    here = ["model=demo_motion"] if manifest.stem == "cogvideox_prompts" else []
+    done = types(f"batchgen plan {shlex.quote(str(manifest))}", tmp_path, *here)
 
     assert done.returncode == 0, done.stderr
 
@@ -101,7 +103,7 @@ def test_every_command_has_help_and_an_example_in_the_docs(name):
 def test_the_sampler_page_lists_every_sampler_and_schedule_as_the_code_knows_them():
     page = (ROOT / "docs/samplers.md").read_text(encoding="utf-8")
 
-    for sampler in SAMPLERS.values():
+    for sampler in EVERY_SAMPLER.values():
         calls = sampler.evaluations_per_step
         row = f"| `{sampler.name}` | {sampler.description} | {calls} | `{sampler.default_schedule}` |"
         assert row in page

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -106,3 +107,24 @@ def test_it_needs_no_torch():
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
     assert Runtime(engine="fake").engine == "fake"
+
+
+def clip(seed=0, frames=9):
+    values = {"prompt": "a heron", "seed": seed, "width": 64, "height": 48, "frames": frames}
+    sampling = {"sampler": "euler", "schedule": "normal", "steps": 3, "guidance_scale": 2.0}
+    return make_job(MODEL, values | sampling)
+
+
+def test_a_clip_has_its_frames_each_other_than_the_one_before_and_says_which_job_it_is_of():
+    pixels = picture_of(clip())
+
+    assert (pixels.shape, pixels.dtype) == ((9, 48, 64, 3), np.uint8)
+    assert all((one != other).any() for one, other in pairwise(pixels))
+    assert read_id(pixels) == clip().id
+    assert (picture_of(clip(1)) != pixels).any()
+
+
+def test_a_clip_can_be_without_frames():
+    (rendered,) = FakeEngine(Faults(faults=(Fault(do="no_frames"),))).open(MODEL).render([clip()], lambda _: None)
+
+    assert rendered.pixels.shape == (0, 48, 64, 3)

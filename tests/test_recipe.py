@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.errors import StoreError
-from batchgen.job import UNSAMPLED, UPSCALER, Canvas, File, Job, Lora, Model, Stage, Start, Text, make_job
+from batchgen.job import UPSCALER, File, Job, Lora, Model, Stage, make_job
+from batchgen.parts import UNSAMPLED, Canvas, Start, Text
 from batchgen.recipe import Found, files_of, located, models_of, read_recipe
 from batchgen.store.record import job_of
 
@@ -59,6 +60,7 @@ starts = {
     "mask_content": st.sampled_from(["original", "neutral"]),
     "noise": st.sampled_from(["cpu", "nv"]),
     "noise_index": st.integers(0, 4095),
+    "noise_rows": st.integers(1, 4096),
 }
 loras = st.lists(st.builds(Lora, file=files, scale=scales, clip_scale=scales), max_size=3).map(tuple)
 

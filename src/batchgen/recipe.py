@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
-from batchgen.job import THINGS, File, Job, Lora, Model, Stage, check_field, make_job
+from batchgen.job import THINGS, File, Job, Lora, Model, Stage, make_job
+from batchgen.parts import Motion, check_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,10 @@ def read_recipe(recipe: Mapping[str, Any], found: Found) -> Job:
     if job.init_image is None and (job.unsampled or job.mask_image):
         message = "init_image: is missing, and an upscaler or a mask needs it"
         raise ValueError(message)
+    taken = [each.motion if isinstance(each, Stage) else Motion() for each in (job.init_image, job.mask_image)]
+    if taken != [job.motion if job.unsampled and job.clip else Motion(), Motion()]:
+        message = "init_image: of a clip one frame is taken, but by an upscaler, which takes a whole one"
+        raise ValueError(message)
     return job
 
 
@@ -74,7 +79,11 @@ def _source(value: Mapping[str, Any], found: Found) -> File | Stage:
         raise TypeError(message)
     if "recipe" in value:
         job = read_recipe(value["recipe"], found)
-        return Stage(job=job, path=found.pictures.get(job.id, ""))
+        frame = value.get("frame")
+        if "frame" in value and not (job.clip and type(frame) is int and 1 <= frame <= job.motion.frames):
+            message = f"frame {frame!r:.80} is none of the {job.motion.frames} that the stage makes"
+            raise ValueError(message)
+        return Stage(job=job, frame=frame, path=found.pictures.get(job.id, ""))
     return found.file(value["sha256"])
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -54,9 +54,11 @@ class From:
     """What another option of a bundle makes, where this one begins."""
 
     option: str
+    frame: int | Literal["first", "last"] | None = None
+    """Of a clip, counted from 1; None: the last one."""
 
     def __str__(self) -> str:
-        return f"from {self.option}"
+        return f"from {self.option}" if self.frame is None else f"from {self.option} frame {self.frame}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +147,17 @@ def _hires(value: Any) -> Hires | None:
 def _picture(value: Any) -> str | From | None:
     if value in (None, _NONE):
         return None
-    if isinstance(value, dict) and value.keys() == {"from"}:
-        return From(option=read_value({"from": _Name}, "from", value["from"]))
+    if isinstance(value, dict) and {"from"} <= value.keys() <= {"from", "frame"}:
+        return From(option=read_value({"from": _Name}, "from", value["from"]), frame=_frame(value.get("frame")))
     if not isinstance(value, str):
         raise Misread("init_image", f"a picture is a path, or {{from: OPTION}} of a bundle, not {value!r}")
     return str(read_value({"path": _Name}, "path", value))
+
+
+def _frame(value: Any) -> Any:
+    if value in (None, "first", "last") or (type(value) is int and value >= 1):
+        return value
+    raise Misread("frame", f"frame: is first, last, or a number counted from 1, not {value!r}")
 
 
 def _name(value: Any) -> str | None:

@@ -14,7 +14,8 @@ from batchgen.diffusion.decoding import Decoder, to_pixels
 from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.diffusion.loading import load_vae
 from batchgen.diffusion.samplers import make_stepper
-from batchgen.job import File, Sampling
+from batchgen.job import File
+from batchgen.parts import Sampling
 from batchgen.sampling.schedules import flow_table, sigmas, training_table
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

@@ -12,7 +12,8 @@ from batchgen.diffusion.noise import first_noise
 from batchgen.diffusion.samplers import make_stepper
 from batchgen.engine import Runtime
 from batchgen.errors import EngineError, ModelError, NotFinite
-from batchgen.job import File, Numerics, Sampling
+from batchgen.job import File
+from batchgen.parts import Numerics, Sampling
 
 FAMILIES = ("cogvideox", "cogvideox_i2v", "wan", "ltx")
 ASKED = {

@@ -5,7 +5,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from batchgen.diffusion.decoding import Decoder, to_pixels
 from batchgen.errors import NotFinite, OutOfMemory
-from batchgen.job import Numerics
+from batchgen.parts import Numerics
 from batchgen.shipped import shipped_model
 
 PLAIN = Numerics()

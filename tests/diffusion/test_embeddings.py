@@ -10,7 +10,8 @@ from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.diffusion.flux import FluxDenoiser
 from batchgen.diffusion.unet import UNetDenoiser
 from batchgen.errors import ModelError
-from batchgen.job import File, Text
+from batchgen.job import File
+from batchgen.parts import Text
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,8 @@ from batchgen.diffusion.noise import Origin, first_noise
 from batchgen.diffusion.samplers import Stepper, make_stepper
 from batchgen.diffusion.solvers import Course
 from batchgen.engine import Runtime
-from batchgen.job import File, Sampling
+from batchgen.job import File
+from batchgen.parts import Sampling
 from batchgen.sampling.names import COGVIDEOX_SAMPLERS, EVERY_SAMPLER, SAMPLERS
 from batchgen.sampling.schedules import training_table
 from batchgen.store.interrupted import KeptBookmarks

@@ -9,7 +9,7 @@ from torch import Generator
 from batchgen.diffusion.noise import BrownianNoise, FreshNoise, Origin, first_noise
 from batchgen.diffusion.philox import PhiloxStream, _scrambled
 from batchgen.diffusion.samplers import make_stepper
-from batchgen.job import Sampling
+from batchgen.parts import Sampling
 
 SHAPE = (4, 8, 8)
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

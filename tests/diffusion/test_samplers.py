@@ -11,7 +11,7 @@ from batchgen.diffusion.noise import BrownianNoise, FreshNoise, Origin, first_no
 from batchgen.diffusion.samplers import make_stepper
 from batchgen.diffusion.solvers import SOLVERS
 from batchgen.errors import ModelError, UsageError
-from batchgen.job import Sampling
+from batchgen.parts import Sampling
 from batchgen.sampling.names import SAMPLERS, SCHEDULES
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "prediction_type": "v_prediction"}

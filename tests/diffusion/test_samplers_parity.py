@@ -19,7 +19,7 @@ import torchsde
 
 from batchgen.diffusion.noise import first_noise
 from batchgen.diffusion.samplers import make_stepper
-from batchgen.job import Sampling
+from batchgen.parts import Sampling
 from batchgen.sampling.names import FLOW_SCHEDULES, SAMPLERS, SCHEDULES
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -19,7 +19,8 @@ from batchgen.diffusion.engine import DiffusionEngine
 from batchgen.diffusion.spandrel_import import import_spandrel
 from batchgen.engine import Runtime, frame_name
 from batchgen.errors import EngineError, ModelError, NotFinite, OutOfMemory
-from batchgen.job import UPSCALER, Canvas, File, Model, Stage, make_job
+from batchgen.job import UPSCALER, File, Model, Stage, make_job
+from batchgen.parts import Canvas
 from batchgen.plan.making import upscaling
 from batchgen.shipped import shipped_model
 

@@ -17,9 +17,9 @@ REFINER = {
 }
 
 
-def write(path, shapes):
+def write(path, shapes, **notes):
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ones(shape, np.float16) for name, shape in shapes.items()}, path)
+    save_file({name: np.ones(shape, np.float16) for name, shape in shapes.items()}, path, metadata=notes or None)
     return path
 
 
@@ -27,7 +27,7 @@ def write(path, shapes):
 def folders(person):
     """A ComfyUI folder as one has it after a year: two adapters, a refiner, a cut file, a page, an old pickle."""
     models = person.folder / "ComfyUI/models"
-    write(models / "loras/grain-000900.safetensors", LORA)
+    write(models / "loras/grain-000900.safetensors", LORA, **{"modelspec.trigger_phrase": "film grain"})
     write(models / "loras/grain-001000.safetensors", LORA)
     write(models / "checkpoints/sd_xl_refiner.safetensors", REFINER)
     cut = write(models / "checkpoints/cut.safetensors", REFINER)
@@ -54,6 +54,7 @@ def test_it_tells_what_each_file_is_and_what_is_broken(person, folders, without_
     assert shapes.split()[1:7] == ["Stable", "Diffusion", "1.5", "7.6", "MB", "fp16"]
     (grain,) = [line for line in lines if line.startswith("grain-000900")]
     assert grain.split()[1:4] == ["Stable", "Diffusion", "1.5"]
+    assert lines[lines.index(grain) + 1] == "  trained with: film grain"
     for name, reason in (
         ("cut", "  is cut short: 100 of "),
         ("page", "  is a web page, not weights"),
@@ -74,6 +75,7 @@ def test_a_kind_can_be_asked_for_and_programs_get_json(person, folders):
     assert (grain["family"], grain["dtype"], grain["parameters"]) == ("sd15", "fp16", 4 * 768)
     assert grain["sha256"] is None
     assert grain["broken"] is None
+    assert grain["triggers"] == ["film grain"]
 
 
 def test_a_hash_is_computed_when_asked_and_known_from_then_on(person, folders):

@@ -219,6 +219,7 @@ def test_nothing_is_written_where_nothing_can_be_made(copied):
         (["run/records"], "no run directory"),
         (["run", "stepz=4"], "did you mean 'steps'"),
         (["run", "steps=4,5"], "one value"),
+        (["run", "loras=grain"], "batchgen promote"),
         (["run", "model=nonsense"], "unknown model"),
         (["run", "--into", "run"], "new folder"),
         (["steps=4"], "nothing to make again"),

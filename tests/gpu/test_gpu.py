@@ -13,7 +13,7 @@ def session():
     from batchgen.diffusion.engine import DiffusionEngine
     from batchgen.engine import Runtime
 
-    session = DiffusionEngine(Runtime(device="cuda")).open(model())
+    session = DiffusionEngine(Runtime(device="cuda", checkpoint_every=1e-9)).open(model())
     yield session
     session.close()
 
@@ -49,6 +49,31 @@ def test_in_a_batch_of_one_size_bits_do_not_depend_on_the_neighbours(session):
     second = render(session, jobs(1, 7, 8, 9))[0]
 
     assert (first == second).all()
+
+
+class Killed(BaseException):
+    """In place of a signal."""
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "dpmpp_sde", "uni_pc", "lms", "deis"])
+def test_denoising_that_was_interrupted_goes_on_to_the_same_bits(session, tmp_path, sampler):
+    from batchgen.store.interrupted import KeptBookmarks
+    from batchgen.store.layout import RunDirectory
+
+    def die(step):
+        if step == 9:
+            raise Killed
+
+    directory, asked = RunDirectory(tmp_path), jobs(1, 2, sampler=sampler)
+    directory.create()
+    bookmarks = KeptBookmarks(directory, "here")
+    whole = render(session, asked)
+    with pytest.raises(Killed):
+        session.render(asked, die, bookmarks=bookmarks)
+    again = session.render(asked, lambda _: None, bookmarks=bookmarks)
+
+    assert [each.facts["resumed_at_step"] for each in again] == [8, 8]
+    assert all((one == other.pixels).all() for one, other in zip(whole, again, strict=True))
 
 
 def test_half_precision_follows_the_prompt(session):

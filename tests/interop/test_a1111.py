@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from batchgen.interop.a1111 import SAMPLER_LABELS, write
 from batchgen.interop.a1111_reading import read_parameters
 from batchgen.interop.a1111_text import split
-from batchgen.job import PARTS, UNSAMPLED, UPSCALER, Canvas, File, Job, Lora, Model, Stage, Start, Text, make_job
+from batchgen.job import UPSCALER, File, Job, Lora, Model, Stage, make_job
+from batchgen.parts import PARTS, UNSAMPLED, Canvas, Start, Text
 from batchgen.sampling.names import SAMPLERS, SCHEDULES
 
 MODEL = Model(digest="0" * 64, family="sd15", name="v1-5-pruned", path="/models/x.safetensors")

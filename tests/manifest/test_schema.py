@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from batchgen.job import FIELDS
 from batchgen.manifest import schema
 from batchgen.manifest.reading import parse_yaml
-from batchgen.sampling.names import SAMPLERS, SCHEDULES
+from batchgen.parts import FIELDS
+from batchgen.sampling.names import EVERY_SAMPLER, SCHEDULES
 from batchgen.wishes import WISHES
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
@@ -164,7 +164,7 @@ def test_editors_are_told_every_field_sampler_schedule_and_model():
     fields = found["$defs"]["fields"]["properties"]
 
     assert fields.keys() == {*FIELDS, *WISHES, "model", "size"} - {"prompt", "seed", "mask_alpha"}
-    assert set(fields["sampler"]["enum"]) == set(SAMPLERS)
+    assert set(fields["sampler"]["enum"]) == set(EVERY_SAMPLER)
     assert set(fields["schedule"]["enum"]) == set(SCHEDULES)
     assert fields["model"]["anyOf"][0]["enum"] == ["demo_shapes"]
     assert found["properties"]["sweep"]["properties"].keys() == fields.keys()

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from batchgen.errors import ModelError
-from batchgen.job import Canvas, Model, Motion
+from batchgen.job import Model
 from batchgen.models.clips import check_clip, grain
 from batchgen.models.families import FAMILIES
 from batchgen.models.training import check_training
+from batchgen.parts import Canvas, Motion
 from batchgen.shipped import shipped_model
 
 COGVIDEOX = {"block_out_channels": [128, 256, 256, 512], "temporal_compression_ratio": 4, "latent_channels": 16}

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from batchgen.errors import ModelError, UsageError
-from batchgen.job import Canvas, Motion, Sampling
 from batchgen.models.families import FAMILIES
+from batchgen.parts import Canvas, Motion, Sampling
 
 EULER = Sampling(sampler="euler", schedule="simple", steps=4, guidance_scale=1.0)
 

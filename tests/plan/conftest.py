@@ -13,7 +13,7 @@ from batchgen.errors import ManifestError, ModelError, unknown_name
 from batchgen.job import UPSCALER, File, Model
 from batchgen.manifest import Manifest, read_manifest
 from batchgen.plan.expand import DEFAULT_LIMIT, Sweep, expand
-from batchgen.sampling.names import SAMPLERS
+from batchgen.sampling.names import EVERY_SAMPLER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +111,13 @@ class FakeConfs:
         return tuple(self.models)
 
     def sampler_names(self) -> Sequence[str]:
-        return tuple(SAMPLERS)
+        return tuple(EVERY_SAMPLER)
 
     def model(self, name: str) -> FakeModel:
         return self.models.get(name) or FakeModel(name=name, recommended=SMALL)
 
     def sampler(self, name: str) -> Mapping[str, Any]:
-        return {"sampler": name, "schedule": SAMPLERS[name].default_schedule}
+        return {"sampler": name, "schedule": EVERY_SAMPLER[name].default_schedule}
 
     def resolve(self, name: str) -> Model:
         if name == "absent":

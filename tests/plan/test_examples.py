@@ -4,18 +4,22 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from batchgen.manifest import read_manifest
 from batchgen.plan.expand import expand
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "manifests"
 
 
 @pytest.fixture
 def shipped(confs):
-    confs.models["demo_shapes"] = type(confs.models["small"])(
-        name="demo_shapes", recommended=confs.models["small"].recommended
-    )
+    for path in (ROOT / "conf/model").glob("*.yaml"):
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        confs.models[path.stem] = type(confs.models["small"])(
+            name=path.stem, family=said["family"], recommended=said["recommended"]
+        )
     return lambda name: expand(read_manifest(MANIFESTS / f"{name}.yaml"), {}, confs)
 
 

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchgen.errors import ManifestError, ModelError, UsageError
-from batchgen.job import UPSCALER, File, Stage, Start
+from batchgen.job import UPSCALER, File, Stage
+from batchgen.parts import Start
 from batchgen.plan.making import _without_tags
 from batchgen.plan.names import file_stem
 

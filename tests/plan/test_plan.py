@@ -36,6 +36,24 @@ def test_every_job_is_in_one_batch_and_a_batch_shares_its_key(place, order, batc
             assert {cell.job.model for cell in each} == {group.model}
 
 
+def test_what_was_begun_together_is_a_batch_again_and_first_among_its_like(place):
+    cells = place.sweep("prompts: [a]\nseeds: 0..9\nsweep: {steps: [4, 8]}").cells
+    ids = [cell.job.id for cell in cells]
+    usual = make_plan(cells, {}, batch=4)
+    late, unfit = (ids[15], ids[13], ids[11]), [(ids[2], ids[3]), (*ids[4:10:2], ids[16], ids[18]), ("f" * 64,), ()]
+
+    plan = make_plan(cells, {ids[3]: Reason.DONE}, batch=4, begun=[late, *unfit])
+
+    made = [[cell.job.id for cell in batch] for group in plan.groups for batch in group.batches]
+    assert list(late) in made
+    assert sorted(id_ for batch in made for id_ in batch) == sorted({*ids} - {ids[3]})
+    steps = [batch[0].job.sampling.steps for group in plan.groups for batch in group.batches]
+    assert steps == sorted(steps)
+    assert made.index(list(late)) == steps.index(8)
+    assert all(len(batch) <= 4 for batch in made)
+    assert make_plan(cells, {}, batch=4, begun=unfit[1:]) == usual
+
+
 def test_each_model_is_loaded_once_however_the_manifest_mixes_them(place):
     plan = make_plan(place.sweep(MIXED).cells, {}, batch=4)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.job import MAX_SEED
+from batchgen.parts import MAX_SEED
 from batchgen.plan.sweep import MAX_VALUES, is_range, label, read_range, read_seeds
 
 NUMBERS = st.decimals(-1000, 1000, places=3)

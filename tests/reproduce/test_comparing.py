@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.reproduce.comparing import differences, figures
+from batchgen.reproduce.comparing import differences, figures, figures_of_frames
 
 
 def test_one_channel_of_one_pixel_of_four_gives_the_figures_of_a_pocket_calculator():
@@ -79,3 +79,21 @@ def test_a_strangers_record_without_parts_can_be_compared(a):
     found = {each.field for each in differences(then, a.record(a.job()))}
 
     assert {"environment", "environment.threads", "execution.batch_size"} <= found
+
+
+def test_the_figures_of_a_clip_are_those_of_all_of_its_frames_together():
+    one = [np.zeros((2, 2, 3), np.uint8)] * 3
+    other = [one[0], one[0].copy(), one[0]]
+    other[1][0, 1, 2] = 51
+
+    found = figures_of_frames(one, iter(other))
+
+    assert found.psnr == pytest.approx(24.7712 + 10 * math.log10(3), abs=1e-4)
+    assert (found.largest, found.share) == (51, pytest.approx(1 / 12))
+
+
+@pytest.mark.parametrize("other", [1, 3])
+def test_clips_of_different_lengths_have_no_figures(other):
+    frame = np.zeros((2, 2, 3), np.uint8)
+
+    assert figures_of_frames([frame] * 2, [frame] * other) is None

@@ -1,7 +1,7 @@
 import pytest
 
 from batchgen.engine import Runtime
-from batchgen.job import Canvas
+from batchgen.parts import Canvas
 from batchgen.run.batches import batch_of, choose_batch, kept_batch
 from batchgen.store.held import hold
 

@@ -10,7 +10,8 @@ import pytest
 from batchgen.engine import Runtime
 from batchgen.events import Failed, Finished
 from batchgen.fake import picture_of
-from batchgen.job import UPSCALER, Canvas, Model, Stage
+from batchgen.job import UPSCALER, Model, Stage
+from batchgen.parts import Canvas
 from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.making import upscaling
 from batchgen.run import messages

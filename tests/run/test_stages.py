@@ -4,7 +4,8 @@ import pytest
 
 from batchgen.engine import Runtime
 from batchgen.events import Attached, Failed, Finished
-from batchgen.job import UPSCALER, Canvas, File, Lora, Model, Stage
+from batchgen.job import UPSCALER, File, Lora, Model, Stage
+from batchgen.parts import Canvas
 from batchgen.plan.making import upscaling
 from batchgen.run import messages
 from batchgen.run.runner import Work

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.errors import ModelError, UsageError
-from batchgen.job import FIELDS
+from batchgen.parts import FIELDS
 from batchgen.sampling.names import (
     ALIASES,
     COGVIDEOX_SAMPLERS,

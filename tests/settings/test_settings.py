@@ -85,6 +85,17 @@ def test_words_choose_options_and_set_values(load: Load, tmp_path: Path) -> None
     assert load("paths.models=a").paths.models == (tmp_path / "work" / "a",)
 
 
+def test_clips_are_kept_as_the_option_or_a_word_says_and_as_mp4_where_a_saved_run_says_nothing(load, tmp_path) -> None:
+    assert (load().output.clips, load().output.clip_quality) == ("mp4", 80)
+    settings = load("output.clips=frames", "output.clip_quality=55")
+    assert (settings.output.clips, settings.output.clip_quality) == ("frames", 55)
+    saved = tmp_path / "settings.yaml"
+    saved.write_text(settings.save())
+    assert load(saved=saved).output.clips == "frames"
+    saved.write_text("model: demo_shapes\noutput: {root: /data, compression: 1, sheets: true}\n")
+    assert (load(saved=saved).output.clips, load(saved=saved).output.clip_quality) == ("mp4", 80)
+
+
 def test_the_order_of_words_does_not_matter(load: Load) -> None:
     assert load("runtime.batch=4", "runtime=cuda").runtime == load("runtime=cuda", "runtime.batch=4").runtime
 
@@ -112,6 +123,8 @@ def test_a_precision_that_the_runtime_asks_for_is_what_jobs_ask_for_that_say_not
         ("runtime.memory=null", "memory: must be"),
         ("output.sheets=1", "sheets: must be a valid boolean, not 1"),
         ("output.compression=10", "compression: must be less than or equal to 9, not 10"),
+        ("output.clips=mov", "clips: must be 'mp4', 'webm', 'gif', 'webp' or 'frames', not 'mov'"),
+        ("output.clip_quality=-1", "clip_quality: must be greater than or equal to 0, not -1"),
         ("output.root=2024", "root: must be a valid string, not 2024"),
         ("output.root=''", "root: "),
         ("paths=x", "paths is set key by key: paths.models=..."),
@@ -439,3 +452,14 @@ def test_a_run_may_have_a_limit_to_the_heat_of_gpus(load: Load, word: str, degre
 @pytest.mark.parametrize("word", ["29", "121", "80.5", "true", "hot"])
 def test_degrees_that_no_gpu_is_run_at_are_refused(load: Load, word: str) -> None:
     assert "max_gpu_temperature: must be" in complaint(load, f"runtime.max_gpu_temperature={word}")
+
+
+@pytest.mark.parametrize(("word", "seconds"), [("0", 0.0), ("0.05", 0.05), ("60", 60.0)])
+def test_bookmarks_are_as_far_apart_as_a_person_says(load: Load, word: str, seconds: float) -> None:
+    assert load().runtime.checkpoint_every == Runtime().checkpoint_every == 30
+    assert load(f"runtime.checkpoint_every={word}").runtime.checkpoint_every == seconds
+
+
+@pytest.mark.parametrize("word", ["-1", "86401", "null", "true", "often", "nan"])
+def test_seconds_that_are_none_are_refused(load: Load, word: str) -> None:
+    assert "checkpoint_every: must be" in complaint(load, f"runtime.checkpoint_every={word}")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.errors import StoreError
-from batchgen.job import MAX_SEED
+from batchgen.parts import MAX_SEED
 from batchgen.recipe import Found
 from batchgen.store.record import MAX_BYTES, Asked, build, job_of, read, to_text
 

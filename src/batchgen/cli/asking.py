@@ -19,6 +19,7 @@ from batchgen.errors import ManifestError, UsageError, unknown_name
 if TYPE_CHECKING:
     from batchgen.manifest import Manifest
     from batchgen.plan.expand import Sweep
+    from batchgen.plan.joining import Join
     from batchgen.settings import Settings
     from batchgen.store.layout import RunDirectory
 
@@ -49,6 +50,15 @@ class Asked:
     """What the command line says of fields and axes."""
     pictures: tuple[str, ...] = ()
     """Absolute paths of what is only upscaled, now or earlier; no manifest says that."""
+    joins: "tuple[Join, ...]" = ()
+    """Clips that become one when all are made."""
+
+    @property
+    def what(self) -> str:
+        """What is asked for: a `picture` or a `clip`."""
+        from batchgen.cli.progress import noun
+
+        return noun(cell.job.clip for cell in self.sweep.cells)
 
     def saved_manifest(self) -> str | None:
         """The text of the run directory's manifest.yaml: the command line's words applied, prompt files written in.
@@ -155,13 +165,20 @@ def _asked(place: str | None, words: Any, fields: Mapping[str, tuple[Any, ...]],
     manifest, settings, directory = _found(place, words, request)
     meet(directory)
     from batchgen.plan.expand import expand
+    from batchgen.plan.joining import bundle_of, joins
     from batchgen.plan.pictures import with_pictures
+    from batchgen.plan.words import with_words
+    from batchgen.preflight.clips import check_clips
 
     # Once: what is kept with the run asks for the same pictures as what is planned now.
     manifest = with_pictures(manifest, fields.keys(), settings)
     with growing():
+        if (worded := with_words(manifest, fields)).join:
+            bundle_of(worded)  # before models are looked for
         sweep = expand(manifest, fields, Hashed(settings), limit=request.max_jobs)
-    return Asked(manifest=manifest, settings=settings, sweep=sweep, directory=directory, fields=fields)
+        check_clips((cell.job for cell in sweep.cells), settings.output)
+        found = joins(sweep, worded)
+    return Asked(manifest=manifest, settings=settings, sweep=sweep, directory=directory, fields=fields, joins=found)
 
 
 def _found(place: str | None, words: Any, request: Request) -> "tuple[Manifest, Settings, RunDirectory]":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check_machine(plan: "Plan", folder: Path, settings: "Settings") -> None:
-    """See that disk and memory hold what `plan` makes; print what is doubtful.
+    """See that disk and memory hold what `plan` makes, and that clips can be encoded; print what is doubtful.
 
     Args:
         plan: What is to be made.
@@ -19,17 +19,22 @@ def check_machine(plan: "Plan", folder: Path, settings: "Settings") -> None:
         settings: How.
 
     Raises:
+        ConfError: there is no ffmpeg for clips.
         TryLater: the disk has no room.
         ModelError: a model does not fit into memory.
     """
-    from batchgen.preflight.memory import check_memory, memory_of
+    from batchgen.preflight.clips import check_encoder
+    from batchgen.preflight.memory import check_memory, memory_of, tight_clips
     from batchgen.preflight.room import check_room
     from batchgen.store.samples import samples
 
     jobs = [cell.job for group in plan.groups for batch in group.batches for cell in batch]
     runs = (folder, *settings.output.root.glob("*/"))
     here = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    check_encoder(jobs, settings.output)
     check_room(jobs, here, lambda: samples(runs, {group.model.digest for group in plan.groups}))
     if jobs and settings.runtime.engine != "fake":  # which holds no weights
-        for warning in check_memory(jobs, settings.runtime, memory_of(settings.runtime)):
+        memory = memory_of(settings.runtime)
+        warnings = (*check_memory(jobs, settings.runtime, memory), *tight_clips(jobs, settings.runtime, memory))
+        for warning in warnings:
             click.echo(f"warning: {warning}", err=True)

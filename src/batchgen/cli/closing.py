@@ -12,25 +12,26 @@ _NAMED = 5
 """Failed pictures that are named; the rest is counted, and `summary.json` has all."""
 
 
-def closing(facts: Mapping[str, Any], directory: "RunDirectory") -> list[str]:
+def closing(facts: Mapping[str, Any], directory: "RunDirectory", what: str = "picture") -> list[str]:
     """Return what was made, failed and left, in which time; which pictures failed and why; and where to look.
 
     Args:
         facts: The run's account, as in `summary.json`.
         directory: The run directory.
+        what: What was asked for: a `picture` or a `clip`.
     """
-    lines = [_counts(facts, directory), *_failed(facts, directory), _where(facts, directory)]
+    lines = [_counts(facts, directory, what), *_failed(facts, directory), _where(facts, directory)]
     return [printable(line) for line in lines]
 
 
-def _counts(facts: Mapping[str, Any], directory: "RunDirectory") -> str:
+def _counts(facts: Mapping[str, Any], directory: "RunDirectory", what: str) -> str:
     from batchgen.cli.progress import count, duration
 
     made, failed, asked = facts["made"], len(facts["failed"]), facts["asked"]
     where, missing = near(directory.root), asked - facts["there_before"] - made
     if not made and not missing:
-        return f"{where}: nothing to do, {'the picture is' if asked == 1 else f'all {asked:,} pictures are'} there"
-    numbers = [f"{count(made, 'picture')} made"]
+        return f"{where}: nothing to do, {f'the {what} is' if asked == 1 else f'all {asked:,} {what}s are'} there"
+    numbers = [f"{count(made, what)} made"]
     numbers += [f"{failed:,} failed"] if failed else []
     numbers += [f"{facts['left']:,} left"] if facts["left"] else []
     return f"{where}: {', '.join(numbers)} in {duration(facts['seconds'])}{_rest(facts, missing)}"
@@ -65,7 +66,9 @@ def _where(facts: Mapping[str, Any], directory: "RunDirectory") -> str:
     elif sheets:
         places.append(f"{near(directory.sheets)} ({count(len(sheets), 'sheet')})")
     elif facts["there_before"] + facts["made"]:
-        places.append(near(directory.pictures))
+        there = [near(each) for each in (directory.pictures, directory.clips) if each.is_dir() and any(each.iterdir())]
+        places += there or [near(directory.pictures)]
+    places += [near(directory.joined)] if facts.get("joined") else []
     places.append(near(directory.summary))
     places += [near(directory.worker_log)] if facts["failed"] else []
     *others, last = places

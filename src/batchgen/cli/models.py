@@ -117,6 +117,7 @@ def _facts(known: "Known", cache: "DigestCache", *, hashed: bool) -> dict[str, A
         "parameters": what.parameters or None,
         "sha256": _digest(entry.path, cache, hashed=hashed) if entry.path.is_file() else None,
         "broken": known.broken or None,
+        "triggers": list(known.triggers),
     }
 
 
@@ -135,7 +136,9 @@ def _digest(path: Path, cache: "DigestCache", *, hashed: bool) -> str | None:
 
 
 def _table(rows: dict[str, list[dict[str, Any]]], folders: Sequence[Path]) -> str:
-    """Return a block of aligned lines for each kind that there is something of; what is broken says why below."""
+    """Return a block of aligned lines for each kind that there is something of; what is to be said of one is below."""
+    from batchgen.cli.asking import printable
+
     cells = {kind: [_cells(row) for row in each] for kind, each in rows.items() if each}
     if not cells:
         looked = ", ".join(str(folder) for folder in folders)
@@ -150,6 +153,8 @@ def _table(rows: dict[str, list[dict[str, Any]]], folders: Sequence[Path]) -> st
             lines.append(_line(line, widths))
             if row["broken"]:
                 lines.append(f"  {row['broken']}")
+            if row["triggers"]:
+                lines.append(f"  trained with: {printable(', '.join(row['triggers']))}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

@@ -10,6 +10,7 @@ from batchgen.cli.asking import Asked, Request, ask, asking, growing, near
 
 if TYPE_CHECKING:
     from batchgen.plan.plan import Group, Plan, Reason
+    from batchgen.preflight.clip_memory import ClipMemory, Memory
 
 
 @click.command(short_help="Say what run would do, and why; render nothing.")
@@ -42,21 +43,26 @@ def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
     """Plan what is asked for beside what is `known` of the run directory; return the batch size with it."""
     from batchgen.plan.plan import make_plan
     from batchgen.run.batches import choose_batch, kept_batch
+    from batchgen.store.interrupted import interrupted
 
     canvases = (cell.job.canvas for cell in asked.sweep.cells)
-    batch = choose_batch(asked.settings.runtime, canvases, kept_batch(asked.directory))
+    frames = max((cell.job.motion.frames for cell in asked.sweep.cells), default=1)
+    batch = choose_batch(asked.settings.runtime, canvases, kept_batch(asked.directory), frames=frames)
     with growing():
-        return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order), batch
+        begun = interrupted(asked.directory)
+        return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order, begun=begun), batch
 
 
 def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     """Return the lines that tell of a plan; `each`: one for every picture, too."""
     from batchgen.cli.progress import count
 
-    asked_for = count(made.asked, "picture")
+    what = asked.what
+    asked_for = count(made.asked, what)
     lines = [
         f"{near(asked.directory.root)}: {asked_for} asked for, {len(made.done):,} there, {made.to_make:,} to make",
-        *(f"  {group.model.name} ({group.model.family}): {_counted(group)}" for group in made.groups),
+        *(f"  {group.model.name} ({group.model.family}): {_counted(group, what)}" for group in made.groups),
+        *(_clip_in_words(clip, how) for clip, how in _clips(asked, made)),
     ]
     if made.groups:
         lines.append(f"model loads: {made.loads} (at least {made.load_bound})")
@@ -68,8 +74,10 @@ def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
         lines.append("why: " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
     if asked.sweep.excluded:
         lines.append(f"excluded: {asked.sweep.excluded} of {asked.sweep.product} combinations")
+    if asked.joins:
+        lines.append(f"joined when all are made: {count(len(asked.joins), 'clip')} of {len(asked.joins[0].cells)} each")
     if made.stale:
-        lines.append(f"no longer asked for: {len(made.stale)} pictures, which stay where they are")
+        lines.append(f"no longer asked for: {len(made.stale)} {what}s, which stay where they are")
     lines += [f"note: {note}" for note in asked.sweep.notes]
     lines += [f"warning: {warning}" for warning in (*asked.sweep.warnings, *asked.sweep.overruled)]
     if each:
@@ -77,10 +85,29 @@ def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     return lines
 
 
-def _counted(group: "Group") -> str:
+def _clips(asked: Asked, made: "Plan") -> "list[tuple[ClipMemory, Memory]]":
+    """Return each kind of clip, with where its model's weights will be."""
+    from batchgen.preflight.clip_memory import clips
+    from batchgen.preflight.memory import memory_of
+
+    jobs = [cell.job for group in made.groups for batch in group.batches for cell in batch]
+    if not any(job.clip for job in jobs):
+        return []
+    runtime = asked.settings.runtime
+    device = memory_of(runtime).device
+    return [(clip, runtime.memory if device == "cuda" else "full") for clip in clips(jobs, runtime, device)]
+
+
+def _clip_in_words(clip: "ClipMemory", how: "Memory") -> str:
+    from batchgen.preflight.finding import size
+
+    return f"  {clip}: about {size(clip.bytes[how])} of memory (runtime.memory={how})"
+
+
+def _counted(group: "Group", what: str) -> str:
     from batchgen.cli.progress import count
 
-    return f"{count(group.jobs, 'picture')}, in {count(len(group.batches), 'batch', 'batches')}"
+    return f"{count(group.jobs, what)}, in {count(len(group.batches), 'batch', 'batches')}"
 
 
 def _jobs(asked: Asked, made: "Plan") -> list[tuple[str, str]]:
@@ -96,9 +123,9 @@ def _estimated(asked: Asked, made: "Plan") -> str:
 
     found = _estimate(asked, made)
     if not found.known:
-        return "time and disk: not known before the first pictures of a model are made"
+        return f"time and disk: not known before the first {asked.what}s of a model are made"
     size = f"{found.bytes / 1e6:.1f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB"
-    rest = f", for {found.known} of {found.asked} pictures" if found.known < found.asked else ""
+    rest = f", for {found.known} of {found.asked} {asked.what}s" if found.known < found.asked else ""
     return f"estimated: {duration(found.seconds)}, {size}{rest} (and the loading of models)"
 
 
@@ -127,6 +154,16 @@ def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
                 "pictures": group.jobs,
             }
             for group in made.groups
+        ],
+        "clips": [
+            {
+                "frames": clip.frames,
+                "width": clip.width,
+                "height": clip.height,
+                "latent": [clip.channels, *clip.latent],
+                "memory": clip.bytes[how],
+            }
+            for clip, how in _clips(asked, made)
         ],
         "loads": made.loads,
         "load_bound": made.load_bound,

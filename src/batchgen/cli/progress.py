@@ -3,21 +3,22 @@
 import contextlib
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from batchgen.events import Event, Failed, Finished, Listener, Loaded, Loading, Paused, Rehearsed, Started, Stepped
 
-_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} pictures [{elapsed}, {remaining} left] {desc}"
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}s [{elapsed}, {remaining} left] {desc}"
 
 SECONDS_BETWEEN_LINES = 5.0
 """A log of a night should be readable in the morning."""
 
 
-def listener(stream: TextIO = sys.stderr) -> Listener:
+def listener(stream: TextIO = sys.stderr, what: str = "picture") -> Listener:
     """Return the reader that fits `stream`. A stream that nobody reads any more does not end a night's run."""
-    reader: Listener | None = Bar(stream) if stream.isatty() else Lines(stream)
+    reader: Listener | None = Bar(stream, what) if stream.isatty() else Lines(stream, what)
 
     def listen(event: Event) -> None:
         nonlocal reader
@@ -33,8 +34,8 @@ def listener(stream: TextIO = sys.stderr) -> Listener:
 class Bar:
     """A tqdm bar: pictures, the model being loaded, seconds a picture, time left."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, what: str = "picture") -> None:
+        self._stream, self._what = stream, what
         self._bar: tqdm[Any] | None = None
         self._model = ""
 
@@ -42,7 +43,8 @@ class Bar:
         """Show what `event` changes."""
         match event:
             case Started(asked=asked, done=done) if asked > done:
-                self._bar = tqdm(total=asked, initial=done, file=self._stream, bar_format=_BAR, dynamic_ncols=True)
+                stream, unit = self._stream, self._what
+                self._bar = tqdm(total=asked, initial=done, file=stream, unit=unit, bar_format=_BAR, dynamic_ncols=True)
             case Loading(model=model):
                 self._say(f"loading {model}")
             case Loaded(model=model):
@@ -50,7 +52,7 @@ class Bar:
                 self._say(model)
             case Finished(seconds=seconds):
                 self._update()
-                self._say(f"{self._model} {seconds:.2f} s/picture")
+                self._say(f"{self._model} {seconds:.2f} s/{self._what}")
             case Failed(id=id_, reason=reason):
                 tqdm.write(f"failed: {id_[:12]}: {reason}", file=self._stream)
             case Stepped(step=step):
@@ -86,8 +88,8 @@ class Bar:
 class Lines:
     """A line when something begins, fails or ends, and now and then how far it is."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, what: str = "picture") -> None:
+        self._stream, self._what = stream, what
         self._asked = self._done = self._fresh = 0
         self._spent = 0.0
         self._waiting = False
@@ -124,7 +126,7 @@ class Lines:
         self._said = now
         each = self._spent / self._fresh
         left = each * (self._asked - self._done)
-        self._write(f"{self._done}/{self._asked} pictures, {each:.2f} s each, {duration(left)} left")
+        self._write(f"{self._done}/{self._asked} {self._what}s, {each:.2f} s each, {duration(left)} left")
 
     def _say_once(self, words: str) -> None:
         if not self._waiting:
@@ -150,6 +152,16 @@ def count(number: int, one: str, many: str | None = None) -> str:
     ('1 picture', '1,200 pictures', '2 batches')
     """
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def noun(clips: Iterable[bool]) -> str:
+    """Return what several are called, of which it is known whether each is a clip.
+
+    >>> noun([True, True]), noun([True, False]), noun([])
+    ('clip', 'picture', 'picture')
+    """
+    found = set(clips)
+    return "clip" if found == {True} else "picture"
 
 
 def duration(seconds: float) -> str:

@@ -177,11 +177,11 @@ def _imported(done: "Done", directory: "RunDirectory", settings: "Settings") -> 
     from batchgen.errors import StoreError, UsageError
     from batchgen.interop.imported import frozen
     from batchgen.interop.own import read_record
-    from batchgen.store import images, record
+    from batchgen.store import media, record
 
     file = directory.record(done.id)
     try:
-        data = record.read(file.read_bytes(), str(file)) if file.is_file() else images.record_in(done.picture)
+        data = record.read(file.read_bytes(), str(file)) if file.is_file() else media.record_in(done.picture)
     except (OSError, StoreError) as error:
         raise UsageError(f"its record cannot be read: {error}", where=near(done.picture)) from error
     found = read_record(data, near(done.picture))
@@ -231,10 +231,10 @@ def _changed(promoted: _Promoted, chosen: "Iterable[Done]", settings: "Settings"
 
 def _told(sweep: "Sweep", past: "History") -> Iterator[str]:
     from batchgen.cli.progress import count
-    from batchgen.plan.plan import Reason, make_plan
+    from batchgen.plan.plan import THERE, make_plan
 
     plan = make_plan(sweep.cells, past.known, batch=1)
-    there = {id_ for id_, reason in past.known.items() if reason is Reason.DONE}
+    there = {id_ for id_, reason in past.known.items() if reason in THERE}
     begun = {stage.id for cell in sweep.cells for stage in _stages(cell.job)} & there
     reused = f"; {count(len(begun), 'picture')} that they begin with {'is' if len(begun) == 1 else 'are'} there"
     yield f"{count(plan.asked, 'picture')} asked for, {plan.to_make:,} to make{reused if begun else ''}"

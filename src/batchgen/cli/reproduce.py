@@ -74,8 +74,11 @@ def _refuse_used(into: Path | None) -> None:
 def _changes(said: "Words", settings: "Settings") -> dict[str, Any]:
     """Return the fields that are to be otherwise than recorded."""
     from batchgen.plan.fields import FieldReader
+    from batchgen.wishes import WISHES
 
     for name, values in said.fields.items():
+        if name in WISHES:
+            raise UsageError(f"{name} stays as recorded here; `batchgen promote` renders pictures with another")
         if len(values) != 1:
             raise UsageError("one value is meant here; a sweep is what `batchgen run` is for", where=f"{name}=...")
     reader = FieldReader(confs=settings)
@@ -84,7 +87,7 @@ def _changes(said: "Words", settings: "Settings") -> dict[str, Any]:
 
 def _made(again: "Sequence[Again | Answer]", settings: "Settings", into: Path | None) -> _Made:
     from batchgen.cli.checking import check_machine
-    from batchgen.cli.progress import listener
+    from batchgen.cli.progress import listener, noun
     from batchgen.preflight.heat import heat
     from batchgen.reproduce import Again, answer, plan_of, render
     from batchgen.run.until import earliest, now
@@ -97,7 +100,8 @@ def _made(again: "Sequence[Again | Answer]", settings: "Settings", into: Path | 
     until = earliest(now(), lasting=None, at=settings.runtime.stop_at)
     check_machine(plan, into or settings.output.root / "reproduced", settings)
     folder = into or _next_folder(settings.output.root / "reproduced")
-    rendered = render(plan, RunDirectory(folder), settings, listener(), until=until, may_begin=may_begin)
+    show = listener(what=noun(each.job.clip for each in possible))
+    rendered = render(plan, RunDirectory(folder), settings, show, until=until, may_begin=may_begin)
     answers = [answer(each, rendered) if isinstance(each, Again) else each for each in again]
     return _Made(answers=answers, folder=folder, interrupted=rendered.interrupted)
 
@@ -117,14 +121,19 @@ def _next_folder(root: Path) -> Path:
 
 
 def _in_words(made: _Made, tolerance: float | None) -> list[str]:
+    from batchgen.cli.progress import count as counted
+    from batchgen.cli.progress import noun
+    from batchgen.store.media import is_clip
+
+    what = noun(is_clip(each.picture or each.file) for each in made.answers)
     lines = [_line(each, tolerance) for each in made.answers]
     fields = Counter(_was_and_is(field) for each in made.answers for field in each.differences)
     if fields:
         lines.append("made otherwise than then:")
-        lines += [f"  {line} ({_pictures(number)})" for line, number in fields.items()]
+        lines += [f"  {line} ({counted(number, what)})" for line, number in fields.items()]
     verdicts = Counter(each.verdict for each in made.answers)
     where = f"; made again in {near(made.folder)}" if made.folder else ""
-    total = f"{verdicts['EXACT']} of {_pictures(len(made.answers))} EXACT"
+    total = f"{verdicts['EXACT']} of {counted(len(made.answers), what)} EXACT"
     rest = "".join(f", {verdicts[verdict]} {verdict}" for verdict in ("DIFFERENT", "IMPOSSIBLE") if verdicts[verdict])
     return [printable(line) for line in (*lines, f"{total}{rest}{where}")]
 
@@ -150,12 +159,6 @@ def _short(value: Any) -> str:
 
     text = "not said" if value is None else json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _pictures(number: int) -> str:
-    from batchgen.cli.progress import count as counted
-
-    return counted(number, "picture")
 
 
 def _facts(made: _Made, tolerance: float | None) -> dict[str, Any]:

@@ -113,10 +113,12 @@ def carry_out(asked: Asked, bounds: Bounds, may_begin: "Callable[[], str | None]
         held.save(manifest=manifest, settings=asked.settings.save(), plan=kept)
         now = plan.first(bounds.most)
         check_machine(now, asked.directory.root, asked.settings)
-        account = ending.account = _account(now, work, later=plan.to_make - now.to_make)
+        account = ending.account = _account(now, work, asked.what, later=plan.to_make - now.to_make)
         with account.kept(asked.directory):
             summary = render(now, held, work, account)
             account.sheets = _sheets(asked, held)
+            account.joined = _joined(asked, held, work)
+            held.keep_frames_of(_needed(asked, plan, held, account.joined))
     if summary.interrupted and summary.left:
         return Interrupted.exit_code, True
     return int(summary.made < plan.to_make), summary.interrupted
@@ -140,7 +142,7 @@ class _Ending:
             return
         facts = self.account.facts(self._asked.directory)
         try:
-            click.echo("\n".join(closing(facts, self._asked.directory)))
+            click.echo("\n".join(closing(facts, self._asked.directory, self._asked.what)))
         finally:
             _tell(self._asked, facts)
 
@@ -166,7 +168,7 @@ def _say_what_was_found(held: "Held") -> None:
 
 def _work(asked: Asked, held: "Held", manifest: str | None, bounds: Bounds) -> "Work":
     from batchgen.plan.names import file_stem
-    from batchgen.run.runner import Work
+    from batchgen.run.runner import Work, keeping
     from batchgen.run.until import earliest
 
     settings, varying, names = asked.settings, asked.sweep.varying, held.names
@@ -176,8 +178,10 @@ def _work(asked: Asked, held: "Held", manifest: str | None, bounds: Bounds) -> "
         # A picture keeps the name it was first given, whatever varies now.
         stem=lambda cell: names.get(cell.job.id) or file_stem(cell, varying),
         compression=settings.output.compression,
+        clips=keeping(settings.output),
         manifest=said,
         rehearse=bounds.rehearse,
+        joined=frozenset(cell.job.id for join in asked.joins for cell in join.cells),
         changed=settings.changed,
         until=earliest(bounds.begun, lasting=bounds.lasting, at=settings.runtime.stop_at),
     )
@@ -189,14 +193,14 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _account(plan: "Plan", work: "Work", *, later: int) -> "Account":
+def _account(plan: "Plan", work: "Work", what: str, *, later: int) -> "Account":
     from datetime import UTC, datetime
 
     from batchgen.cli.progress import listener
     from batchgen.run.account import Account
 
     cells = {cell.job.id: cell for group in plan.groups for batch in group.batches for cell in batch}
-    show = listener()
+    show = listener(what=what)
     return Account(started=datetime.now(UTC), name_of=lambda id_: work.stem(cells[id_]), show=show, later=later)
 
 
@@ -208,3 +212,25 @@ def _sheets(asked: Asked, held: "Held") -> "list[Path]":
     pictures = {id_: done.picture for id_, done in held.done.items()}
     folder = asked.directory.sheets
     return write_pages(asked.sweep, asked.manifest.compare, pictures, folder, title=asked.manifest.name)
+
+
+def _joined(asked: Asked, held: "Held", work: "Work") -> "dict[str, Path]":
+    """Write what is to be joined and has all of its clips; return where it is, by its id."""
+    from batchgen.compare.joining import write_join
+    from batchgen.errors import StoreError
+
+    written: dict[str, Path] = {}
+    for join in asked.joins:
+        if any(cell.job.id not in held.done for cell in join.cells):
+            continue
+        try:
+            written[join.id] = write_join(join, held, work.clips, asked.sweep.varying)
+        except StoreError as error:
+            click.echo(f"warning: nothing is joined of {join}: {printable(str(error))}", err=True)
+    return written
+
+
+def _needed(asked: Asked, plan: "Plan", held: "Held", joined: "dict[str, Path]") -> set[str]:
+    """Return the ids of clips whose frames the next run will need: something begins with them, or joins them."""
+    needed = {clip for clip, jobs in plan.built_on.items() if jobs - held.done.keys()}
+    return needed | {cell.job.id for join in asked.joins if join.id not in joined for cell in join.cells}

@@ -12,16 +12,17 @@ import click
 @click.option("--parameters", is_flag=True, help="The text that Stable Diffusion web UIs read, instead of the record.")
 @click.option("--comfyui", is_flag=True, help="The API graph with which ComfyUI makes it, instead of the record.")
 def show(file: Path, parameters: bool, comfyui: bool) -> int:
-    """Print the record inside a picture: recipe, environment, and what happened.
+    """Print the record inside a picture or clip: recipe, environment, and what happened.
 
     \b
     batchgen show outputs/demo/pictures/a-red-circle_euler_s0_1f2e3d4c.png
+    batchgen show outputs/demo_motion/clips/a-red-circle-moving-right_s0_5b6a7c8d.mp4
     batchgen show outputs/demo/records/1f2e3d4c5b6a.json
     """
     import json
 
     from batchgen.errors import StoreError, UsageError
-    from batchgen.store import images, record
+    from batchgen.store import images, media, record
     from batchgen.store.content import content
 
     if not file.is_file():
@@ -35,7 +36,7 @@ def show(file: Path, parameters: bool, comfyui: bool) -> int:
         if file.suffix == ".json":
             found = record.read(content(file, record.LARGEST), str(file))
         else:
-            found = images.record_in(file)
+            found = media.record_in(file)
     except StoreError as error:
         raise UsageError(error.message, where=error.where) from error
     except OSError as error:

@@ -31,22 +31,24 @@ def status(run: Path, as_json: bool) -> int:
 
 def _status(run: Path) -> dict[str, Any]:
     from batchgen.errors import UsageError
-    from batchgen.plan.plan import Reason
+    from batchgen.plan.plan import THERE
     from batchgen.store.history import history
     from batchgen.store.layout import RunDirectory
     from batchgen.store.lock import at_work
+    from batchgen.store.media import is_clip
 
     directory = RunDirectory(run)
     if not directory.plan.is_file():
         raise UsageError("no run directory: it has no .batchgen/plan.json", where=str(run))
     past = history(directory)
     asked = _asked(directory)
-    done = {id_ for id_, reason in past.known.items() if reason is Reason.DONE}
+    done = {id_ for id_, reason in past.known.items() if reason in THERE}
     failed = {id_: reason for id_, reason in past.failed.items() if id_ in asked - done}
     holder = at_work(directory.lock)
     return {
         "asked": len(asked),
         "made": len(asked & done),
+        "clips": sum(is_clip(past.done[id_].picture) for id_ in asked & done),
         "failed": failed,
         "left": len(asked - done),
         "no_longer_asked_for": len(done - asked),
@@ -72,7 +74,8 @@ def _asked(directory: "RunDirectory") -> set[str]:
 
 
 def _in_words(run: Path, found: dict[str, Any]) -> str:
-    lines = [f"{run}: {found['made']} of {found['asked']} pictures are there, {found['left']} left"]
+    what = "clips" if found["made"] and found["clips"] == found["made"] else "pictures"
+    lines = [f"{run}: {found['made']} of {found['asked']} {what} are there, {found['left']} left"]
     if found["held_by"]:
         lines.append(f"at work: process {found['held_by']['pid']} on {found['held_by']['host']}")
     if found["no_longer_asked_for"]:

@@ -11,7 +11,8 @@ from batchgen.cli.asking import Asked, is_place, near
 from batchgen.cli.run import Bounds, bounded, carry_out, ready
 
 if TYPE_CHECKING:
-    from batchgen.job import Canvas, File
+    from batchgen.job import File
+    from batchgen.parts import Canvas
     from batchgen.plan.expand import Cell, Sweep
     from batchgen.settings import Settings
     from batchgen.wishes import Upscale
@@ -104,12 +105,17 @@ def _files(words: Sequence[str], settings: "Settings") -> list[Path]:
         UsageError: a word names nothing.
     """
     from batchgen.errors import UsageError
+    from batchgen.store.media import moves
 
     found: dict[Path, None] = {}
     passed_over = []
     for word in words:
         path = Path(word)
-        files = settings.beside.files("init_image", escape(word) if path.is_file() else word, Path.cwd())
+        if path.is_file() and moves(path):
+            right = "say `upscale: NAME` where it is made, or `batchgen promote RUN --pick FILE upscale=NAME`"
+            raise UsageError(f"is a clip, and this command takes pictures; {right}", where=word)
+        there = settings.beside.files("init_image", escape(word) if path.is_file() else word, Path.cwd())
+        files = [file for file in there if not moves(file)]
         if not files and not (len(words) > 1 and path.exists()):
             raise UsageError("no picture is there (PNG, JPEG, WebP, TIFF and BMP are read)", where=word)
         passed_over += [] if files else [word]

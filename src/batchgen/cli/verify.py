@@ -35,11 +35,12 @@ def verify(run: Path, as_json: bool) -> int:
         click.echo("a run is at work here: what it is just publishing may look unknown", err=True)
     if as_json:
         findings = [{"kind": each.kind, "file": str(each.file), "what": each.what} for each in found.findings]
-        facts = {"directory": str(run), "pictures": found.pictures, "findings": findings}
+        facts = {"directory": str(run), "pictures": found.pictures, "clips": found.clips, "findings": findings}
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         for each in found.findings:
             click.echo(printable(f"{each.kind:<8} {near(each.file)}: {each.what}"))
         wrong = f"{count(len(found.findings), 'file')} not as left" if found.findings else "all is well"
-        click.echo(f"{near(run)}: {count(found.pictures, 'picture')}; {wrong}")
+        what = "clip" if found.pictures and found.clips == found.pictures else "picture"
+        click.echo(f"{near(run)}: {count(found.pictures, what)}; {wrong}")
     return 1 if found.findings else 0

@@ -60,7 +60,7 @@ def judge(image: Image.Image) -> Verdict:
     """Return what the picture shows."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float64)
     ground = ground_colour(pixels)
-    colour = _foreground(pixels, ground)
+    colour = foreground_colour(pixels, ground)
     if colour is None:
         return Verdict(background=nearest_colour(ground), foreground=NOTHING, shape=NOTHING)
     mask = coverage(pixels, ground, colour)
@@ -99,8 +99,8 @@ def ground_colour(pixels: Floats) -> Floats:
     return median
 
 
-def _foreground(pixels: Floats, ground: Floats) -> Floats | None:
-    """Return the median colour of what clearly is not background, or None."""
+def foreground_colour(pixels: Floats, ground: Floats) -> Floats | None:
+    """Return the median colour of what clearly is not background, or None; pixels of any shape (..., 3)."""
     distance = np.linalg.norm(pixels - ground, axis=-1)
     peak = float(np.quantile(distance, 1 - _SMALLEST / distance.size))
     if peak < _CONTRAST:

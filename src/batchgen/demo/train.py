@@ -4,12 +4,10 @@ One CPU thread takes about two hours, most of it for the UNet. Everything is che
 `DIR.training`: run the same command again to go on where it stopped.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -20,6 +18,7 @@ from batchgen.demo.captions import WORDS
 from batchgen.demo.drawings import stream
 from batchgen.demo.export import export
 from batchgen.demo.fitting import Fit
+from batchgen.demo.stages import Place, work_through
 from batchgen.demo.text_encoder import new_text_encoder, train_text_encoder
 from batchgen.demo.tokenizer import write_tokenizer
 from batchgen.demo.unet import Lessons, new_unet, train_unet, unet_fit
@@ -30,17 +29,8 @@ _UNET_PICTURES: Final = 24_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """Where a training keeps what it has so far."""
-
-    out: Path
-    """The model folder."""
-
-    work: Path
-    """Checkpoints and finished parts."""
-
-    steps: int | None = None
-    """Steps of a stage, instead of its own number."""
+class Workshop(Place):
+    """Where the parts of this model are, as far as they have come."""
 
     def tokenizer(self) -> CLIPTokenizer:
         """Return the tokenizer; it is made, not learnt."""
@@ -132,19 +122,7 @@ def _publish(shop: Workshop, fit: Fit, step: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stages asked for."""
-    parser = argparse.ArgumentParser(prog="python -m batchgen.demo.train", description="Train demo_shapes.")
-    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--work", type=Path, help="where checkpoints are kept (OUT.training)")
-    parser.add_argument("--stage", choices=STAGES, action="append", help="only this; may be repeated")
-    parser.add_argument("--steps", type=int, help="steps of the stage, instead of its own number")
-    parser.add_argument("--threads", type=int, default=1, help="more than the free cores is far slower")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    work = options.work or options.out.with_name(options.out.name + ".training")
-    work.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(out=options.out, work=work, steps=options.steps)
-    for stage in options.stage or STAGES:
-        STAGES[stage](shop)
+    work_through(STAGES, Workshop, module="batchgen.demo.train", what="demo_shapes", arguments=arguments)
 
 
 if __name__ == "__main__":

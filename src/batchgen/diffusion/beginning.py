@@ -14,7 +14,8 @@ from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from batchgen.engine import Pixels, opened_frame
 from batchgen.errors import EngineError
-from batchgen.job import Canvas, File, Job, Stage, Start
+from batchgen.job import File, Job, Stage
+from batchgen.parts import Canvas, Start
 from batchgen.wishes import PICTURE_FORMATS
 
 MOST_PIXELS = 16384 * 16384

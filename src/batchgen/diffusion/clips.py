@@ -13,8 +13,9 @@ from batchgen.diffusion.loading import Part, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.diffusion.t5 import T5
 from batchgen.errors import ModelError
-from batchgen.job import Job, Model, Numerics
+from batchgen.job import Job, Model
 from batchgen.models.families import FAMILIES
+from batchgen.parts import Numerics
 
 
 class ClipDecoder(Decoder):

@@ -15,8 +15,8 @@ from torch import Tensor
 from batchgen.diffusion.noise import FreshNoise, Origin
 from batchgen.diffusion.solvers import Course, Solver, State
 from batchgen.errors import ModelError
-from batchgen.job import Sampling
 from batchgen.models.training import prediction_of
+from batchgen.parts import Sampling
 from batchgen.sampling.schedules import Levels, Table
 
 _NO_SIGNAL = 4.8973451890853435e-08

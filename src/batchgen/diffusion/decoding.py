@@ -10,7 +10,7 @@ from torch import Tensor
 from batchgen.diffusion.machine import failures_in_words, give_back_memory
 from batchgen.engine import Pixels
 from batchgen.errors import NotFinite, OutOfMemory
-from batchgen.job import Numerics
+from batchgen.parts import Numerics
 
 TOGETHER = 256 * 256
 """Pixels of a picture up to which a batch is decoded at once.

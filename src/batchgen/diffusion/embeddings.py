@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from batchgen.diffusion.emphasis import Emphasis, Segment
 from batchgen.errors import ModelError
-from batchgen.job import File, Text
+from batchgen.job import File
 from batchgen.models.header import read_header
+from batchgen.parts import Text
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Token ids of shape (rows, tokens) to states (rows, tokens, width), and a summary of each row (rows, width)."""

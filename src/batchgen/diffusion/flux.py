@@ -19,7 +19,8 @@ from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.diffusion.t5 import T5
-from batchgen.job import Job, Model, Sampling
+from batchgen.job import Job, Model
+from batchgen.parts import Sampling
 
 _PARTS = (
     Part(name="tokenizer", kind=CLIPTokenizer, weights=False),

@@ -21,8 +21,8 @@ from torch import Tensor
 from batchgen.diffusion.cogvideox_steps import cogvideox_run
 from batchgen.diffusion.noise import Origin
 from batchgen.diffusion.solvers import SOLVERS, Course, Solver, State
-from batchgen.job import Sampling
 from batchgen.models.training import prediction_of
+from batchgen.parts import Sampling
 from batchgen.sampling.names import COGVIDEOX_SAMPLERS, check_sampling
 from batchgen.sampling.schedules import Levels, Table, flow_table, sigmas, timesteps_of, training_table
 

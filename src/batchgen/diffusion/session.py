@@ -33,8 +33,9 @@ from batchgen.engine import (
     Together,
 )
 from batchgen.errors import EngineError, ModelError
-from batchgen.job import Job, Model, Start
+from batchgen.job import Job, Model
 from batchgen.models.families import FAMILIES
+from batchgen.parts import Start
 
 LoadDenoiser = Callable[[Model, torch.dtype], Denoiser]
 

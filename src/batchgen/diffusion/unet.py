@@ -17,7 +17,8 @@ from batchgen.diffusion.denoiser import Predict
 from batchgen.diffusion.embeddings import Inversions
 from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
-from batchgen.job import Canvas, Job, Model
+from batchgen.job import Job, Model
+from batchgen.parts import Canvas
 
 _SD15 = (
     Part(name="tokenizer", kind=CLIPTokenizer, weights=False),

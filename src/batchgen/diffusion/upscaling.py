@@ -26,7 +26,8 @@ from batchgen.diffusion.spandrel_import import import_spandrel
 from batchgen.diffusion.tiles import Values, laid_together
 from batchgen.engine import FORGETFUL, NO_BOOKMARKS, Bookmarks, Latents, OnStep, Pixels, Rendered, Runtime
 from batchgen.errors import EngineError, ModelError, NotFinite, OutOfMemory
-from batchgen.job import Canvas, Job, Model, Stage
+from batchgen.job import Job, Model, Stage
+from batchgen.parts import Canvas
 
 TILES: Final = (512, 256, 128)
 """Longest sides of tiles in pixels; a shorter one is tried where memory does not hold the one before."""

@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from batchgen.interop.passes import Passes, passes, scale_between
-from batchgen.job import File, Job, Lora, Noise, Numerics, Start
+from batchgen.job import File, Job, Lora
+from batchgen.parts import Noise, Numerics, Start
 
 SAMPLER_LABELS: Mapping[str, str] = MappingProxyType(
     {

@@ -11,7 +11,8 @@ from typing import Any, Final
 from batchgen.interop.comfyui_graph import parse
 from batchgen.interop.imported import Findings, Imported, Kind, Needed, Unreadable, frozen
 from batchgen.interop.passes import same_but_passes, scale_between
-from batchgen.job import Numerics, Text, recipe_id
+from batchgen.job import recipe_id
+from batchgen.parts import Numerics, Text
 
 KEY: Final = "batchgen"
 """Of the record in a PNG."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from batchgen.job import Job, Model, Stage, Start
+from batchgen.job import Job, Model, Stage
+from batchgen.parts import Start
 
 OWN: Final = frozenset(
     {"width", "height", "steps", "seed", "init_image", "mask_image", *(each.name for each in fields(Start))}

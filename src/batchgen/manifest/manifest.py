@@ -64,6 +64,8 @@ class Manifest:
     order: Literal["grouped", "breadth"] = "grouped"
     compare: Mapping[str, str] | None = field(default_factory=dict)
     """Axis names under `x`, `y`, `page`; empty: not said; None: pictures only."""
+    join: tuple[str, ...] = ()
+    """Options of one bundle whose clips become one, in this order."""
     lines: Mapping[Location, int] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     """What reading its pictures made known; a person should hear of it."""

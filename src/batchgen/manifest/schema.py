@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from batchgen.job import FIELDS, MAX_SEED
-from batchgen.sampling.names import SAMPLERS, SCHEDULES
+from batchgen.parts import FIELDS, MAX_SEED
+from batchgen.sampling.names import EVERY_SAMPLER, SCHEDULES
 
 _RANGE: Final = {
     "type": "string",
@@ -38,11 +38,20 @@ _LORA: Final = {
         },
     ]
 }
+_FRAME: Final = {
+    "description": "Of a clip; the last one is meant where nothing is said.",
+    "anyOf": [{"enum": ["first", "last"]}, {"type": "integer", "minimum": 1}],
+}
 _PICTURE: Final = {
     "anyOf": [
         {"type": "string", "description": "A path; as an axis also a folder or a pattern."},
         _FILES,
-        {"type": "object", "additionalProperties": False, "required": ["from"], "properties": {"from": _TEXT}},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["from"],
+            "properties": {"from": _TEXT, "frame": _FRAME},
+        },
     ]
 }
 _WISHES: Final = {
@@ -112,7 +121,7 @@ def schema(models: Sequence[str] = ()) -> dict[str, Any]:
 
 def _fields(models: Sequence[str]) -> dict[str, Any]:
     found = {name: TypeAdapter(kind).json_schema() for name, kind in sorted(FIELDS.items())}
-    found["sampler"] = {"enum": sorted(SAMPLERS), "description": "The algorithm that takes the steps."}
+    found["sampler"] = {"enum": sorted(EVERY_SAMPLER), "description": "The algorithm that takes the steps."}
     found["schedule"] = {"enum": list(SCHEDULES), "description": "How noise levels are spaced over the steps."}
     name = {
         "type": "string",
@@ -146,6 +155,10 @@ def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:
         "subset": _subset(),
         "order": _described({"enum": ["grouped", "breadth"]}, "breadth: one take of everything first, seeds last."),
         "compare": _compare(),
+        "join": _described(
+            {"type": "array", "minItems": 2, "uniqueItems": True, "items": _TEXT},
+            "Options of a bundle whose clips become one file, in this order.",
+        ),
     }
 
 

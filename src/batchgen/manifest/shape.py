@@ -11,24 +11,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.job import FIELDS
 from batchgen.manifest.manifest import Entry, Manifest, Subset
 from batchgen.manifest.reading import Document, Location, parse_json, parse_yaml, read_text
+from batchgen.parts import FIELDS
 from batchgen.sampling.names import explain_field
 from batchgen.wishes import WISHES
 
 KEYS: Final = (
-    "name",
-    "set",
-    "prompts",
-    "seeds",
-    "sweep",
-    "bundles",
-    "zip",
-    "exclude",
-    "subset",
-    "order",
-    "compare",
+    *("name", "set", "prompts", "seeds", "sweep", "bundles", "zip"),
+    *("exclude", "subset", "order", "compare", "join"),
 )
 """Every key of a manifest, in the order in which people write them."""
 
@@ -110,6 +101,7 @@ def manifest_of(document: Document) -> Manifest:
         subset=shape.subset(top.get("subset")),
         order=shape.order(top.get("order", "grouped")),
         compare=shape.compare(top.get("compare", {})),
+        join=shape.join(top["join"]) if "join" in top else (),
         lines=document.lines,
     )
 
@@ -364,6 +356,14 @@ class _Shape:
             self.text(("compare", key), axis)
         if len(set(found.values())) < len(found):
             self.fail(("compare",), "compare: x, y and page must be different axes")
+        return found
+
+    def join(self, value: Any) -> tuple[str, ...]:
+        """Return the options whose clips become one."""
+        names = self.list(("join",), value, "[shot1, shot2]")
+        found = tuple(self.text(("join", i), name) for i, name in enumerate(names))
+        if len(set(found)) < max(2, len(found)):
+            self.fail(("join",), "join: names at least two options of a bundle, each of them once")
         return found
 
 

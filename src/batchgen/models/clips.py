@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.errors import ModelError
-from batchgen.job import Canvas, Model, Motion
+from batchgen.job import Model
 from batchgen.models.families import FAMILIES
 from batchgen.models.folder import read_json
+from batchgen.parts import Canvas, Motion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from batchgen.errors import ModelError, UsageError
-from batchgen.job import Canvas, Motion, Sampling
+from batchgen.parts import Canvas, Motion, Sampling
 from batchgen.sampling.names import check_sampling
 
 _SD15_MODULES = ("unet", "vae", "text_encoder")

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from batchgen.errors import unknown_name
-from batchgen.job import FIELDS, check_field
 from batchgen.models.families import FAMILIES
 from batchgen.models.find import Source
+from batchgen.parts import FIELDS, check_field
 from batchgen.strict import Misread, Types, read, read_with
 
 _Text = Annotated[str, Field(min_length=1)]

@@ -6,9 +6,9 @@ from math import prod
 from typing import Any, Final
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.job import Text
 from batchgen.manifest import Manifest
 from batchgen.manifest.shape import CHOICES
+from batchgen.parts import Text
 from batchgen.plan.dimensions import Dimension, Option
 from batchgen.plan.fields import FieldReader, read_variable, wrong_field
 from batchgen.plan.prompts import Prompt

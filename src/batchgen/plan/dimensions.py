@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.job import FIELDS
 from batchgen.manifest import Manifest
 from batchgen.manifest.shape import CHOICES
+from batchgen.parts import FIELDS
 from batchgen.plan.fields import FieldReader, may_be_range, read_variable
 from batchgen.plan.patterns import is_pattern, labels
 from batchgen.plan.sweep import MAX_VALUES, count_range, label, read_range

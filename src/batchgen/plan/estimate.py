@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from batchgen.job import Job
-from batchgen.sampling.names import SAMPLERS
+from batchgen.sampling.names import EVERY_SAMPLER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class Sample:
     work: float
     """As `work_of` its job."""
     pixels: int
+    """Of all frames."""
     seconds: float
     bytes: int
 
@@ -33,7 +34,7 @@ class Estimate:
 
 def work_of(*, pixels: int, steps: int, sampler: str) -> float:
     """Denoiser calls times pixels: what render time is nearly proportional to, for one model."""
-    return pixels * (steps * SAMPLERS[sampler].evaluations_per_step)
+    return pixels * (steps * EVERY_SAMPLER[sampler].evaluations_per_step)
 
 
 def estimate(jobs: Iterable[Job], samples: Iterable[Sample]) -> Estimate:
@@ -50,7 +51,7 @@ def estimate(jobs: Iterable[Job], samples: Iterable[Sample]) -> Estimate:
         if (found := typical.get(job.model.digest)) is None:
             continue
         known += 1
-        pixels = job.canvas.width * job.canvas.height
+        pixels = job.canvas.width * job.canvas.height * job.motion.frames
         seconds += found[0] * work_of(pixels=pixels, steps=job.sampling.steps, sampler=job.sampling.sampler)
         size += found[1] * pixels
     return Estimate(seconds=seconds, bytes=round(size), known=known, asked=asked)

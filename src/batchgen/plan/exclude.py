@@ -7,10 +7,10 @@ from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.job import FIELDS
 from batchgen.manifest import Manifest
 from batchgen.manifest.reading import plain_value
 from batchgen.manifest.shape import CHOICES
+from batchgen.parts import FIELDS
 from batchgen.plan.fields import TEXTS, FieldReader, wrong_field
 from batchgen.plan.sweep import label
 

@@ -13,9 +13,11 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from batchgen.errors import ManifestError, ModelError, UsageError, unknown_name
-from batchgen.job import Job, Model, Text, check_field
+from batchgen.job import Job, Model
 from batchgen.manifest import Manifest
+from batchgen.models.clips import check_clip
 from batchgen.models.families import FAMILIES
+from batchgen.parts import Canvas, Text, check_field
 from batchgen.plan.blocks import Block, Digits, read_blocks
 from batchgen.plan.dimensions import Dimension, read_dimensions
 from batchgen.plan.exclude import Exclusions
@@ -155,6 +157,7 @@ class _Expansion:
         self._resolver = Resolver(reader.confs, settings, manifest.where(("set",)), manifest.folder)
         self._maker = Maker(reader.confs)
         self._models: dict[str, Model] = {}
+        self._fitting: set[tuple[Model, Canvas]] = set()
         self._names = ("prompt", *(name for dimension in dimensions for name in dimension.names), "seed")
         self._exclusions = Exclusions(manifest, self._names, reader)
         self._ends = list(accumulate(block.size for block in blocks))
@@ -268,7 +271,7 @@ class _Expansion:
         seen = set()
         for row, _ in rows:
             parts = row.parts
-            key = (parts.model, id(parts.canvas), id(parts.sampling))
+            key = (parts.model, id(parts.canvas), id(parts.sampling), id(parts.motion), parts.asked)
             if key not in seen:
                 seen.add(key)
                 self._check(row.block, parts)
@@ -276,7 +279,7 @@ class _Expansion:
     def _check(self, block: Block, parts: Parts) -> None:
         family = FAMILIES[self._confs.model(parts.model).family]
         try:
-            family.check(parts.canvas, parts.sampling)
+            family.check(parts.canvas, parts.sampling, parts.motion, asked=parts.asked)
         except UsageError as error:
             kind = ModelError if isinstance(error, ModelError) else ManifestError
             raise kind(error.message, where=self._place(error.message, block)) from error
@@ -313,9 +316,16 @@ class _Expansion:
             first = self._job(self._row(row.block, digits), seed, (*behind, row.digits))
         model = self._model(row.parts.model, row.block)
         try:
+            self._fits(model, row.parts)
             return self._maker.job(Ordered(parts=row.parts, text=row.text, seed=seed, model=model, first=first))
         except UsageError as error:
             raise type(error)(error.message, where=error.where or self._place(error.message, row.block)) from error
+
+    def _fits(self, model: Model, parts: Parts) -> None:
+        """Refuse a clip of a size that others of the family can make, and this model cannot."""
+        if (model, parts.canvas) not in self._fitting:
+            check_clip(model, parts.canvas)
+            self._fitting.add((model, parts.canvas))
 
     def _places(self, row: _Row) -> tuple[str | None, ...]:
         return (*(dimension.wheres[0] for dimension in self._dimensions), row.block.prompt.where)

@@ -10,9 +10,10 @@ from typing import Any, Final, NoReturn, Protocol
 from batchgen.engine import Runtime
 from batchgen.errors import ManifestError, UsageError, unknown_name
 from batchgen.interop.shelf import Shelf
-from batchgen.job import FIELDS, File, Model, check_field
+from batchgen.job import File, Model
 from batchgen.manifest.reading import text_problem
 from batchgen.manifest.shape import CHOICES, KEYS
+from batchgen.parts import FIELDS, check_field
 from batchgen.plan.sweep import is_range, label, read_seed
 from batchgen.sampling.names import FIELD_ALIASES, SCHEDULES, explain_field, explain_sampler, explain_schedule
 from batchgen.wishes import WISHES, read_wish

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from batchgen.errors import ManifestError, ModelError, unknown_name
-from batchgen.job import UNSAMPLED, Canvas, File, Job, Lora, Model, Stage, Start, Text, check_field
+from batchgen.job import File, Job, Lora, Model, Stage
 from batchgen.models.families import FAMILIES
+from batchgen.parts import UNSAMPLED, Canvas, Motion, Start, Text, check_field
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs
 from batchgen.plan.resolve import Parts
@@ -122,7 +123,7 @@ class Maker:
             if mask is not None or start.mask_alpha:
                 raise ManifestError("mask_image: there is no init_image that it could be a mask of")
             return job
-        source = self._beside.picture(Path(str(image))) if ordered.first is None else Stage(job=ordered.first)
+        source = self._beside.picture(Path(str(image))) if ordered.first is None else _stage(ordered.first, image)
         masked = self._beside.picture(Path(mask)) if isinstance(mask, str) else None
         if masked is None and not start.mask_alpha:
             start = Start(strength=start.strength, resize=start.resize, resize_filter=start.resize_filter)
@@ -174,9 +175,35 @@ def instead(
     raise ManifestError(message, where=wheres[-1])
 
 
+def _stage(first: Job, wish: object) -> Stage:
+    """Return what a job begins with of what `first` makes: its picture, or the frame of its clip that is wished.
+
+    Raises:
+        ManifestError: there is no such frame.
+    """
+    frame = wish.frame if isinstance(wish, From) else None
+    if not first.clip:
+        if frame is not None:
+            raise ManifestError(f"init_image: {wish} is no frame: a picture is made there, and no clip")
+        return Stage(job=first)
+    most = first.motion.frames
+    number = frame if isinstance(frame, int) else {"first": 1}.get(frame or "last", most)
+    if number > most:
+        raise ManifestError(f"init_image: {wish}: that clip has {most} frames")
+    return Stage(job=first, frame=number)
+
+
 def upscaling(source: File | Stage, model: Model, canvas: Canvas) -> Job:
-    """Return the job by which an upscaler makes `source` as large as `canvas`."""
-    return Job(model=model, text=Text(prompt=""), canvas=canvas, sampling=UNSAMPLED, seed=0, init_image=source)
+    """Return the job by which an upscaler makes `source`, a picture or all frames of a clip, as large as `canvas`."""
+    return Job(
+        model=model,
+        text=Text(prompt=""),
+        canvas=canvas,
+        sampling=UNSAMPLED,
+        seed=0,
+        motion=source.motion if isinstance(source, Stage) else Motion(),
+        init_image=source,
+    )
 
 
 def enlarged(width: int, height: int, scale: float, multiple: int = 1) -> Canvas:

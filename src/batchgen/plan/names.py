@@ -33,17 +33,17 @@ def file_stem(cell: Cell, varying: Sequence[str]) -> str:
     middle = "".join(f"_{value}" for value in values if value)
     room = MAX_BYTES - len(end)
     middle = _cut(middle, room - _LEAST_SLUG)
-    begin = slug(cell.name or _called(first, axes), room - len(middle.encode())) or "picture"
+    begin = slug(cell.name or _called(cell.job, axes), room - len(middle.encode())) or "picture"
     if is_reserved(begin):
         begin = begin.replace(".", "-", 1) if "." in begin else f"{begin}-"
     return f"{begin}{middle}{end}"
 
 
-def _called(first: Job, axes: Sequence[str]) -> str:
+def _called(job: Job, axes: Sequence[str]) -> str:
     """Return what a picture is called after: the one it begins with, unless an axis says which, and its prompt."""
-    source = first.init_image
+    source = job.first.init_image
     stem = source.name.rpartition(".")[0] if isinstance(source, File) and "init_image" not in axes else ""
-    return f"{stem} {first.text.prompt}".strip()
+    return f"{stem} {job.denoised.text.prompt}".strip()
 
 
 def slug(text: str, most: int = 80) -> str:

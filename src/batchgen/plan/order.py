@@ -70,13 +70,18 @@ def depth(job: Job) -> int:
     return max((depth(stage) + 1 for stage in job.stages), default=0)
 
 
-def batches(cells: Iterable[Cell], most: int) -> Iterator[Batch]:
-    """Cut ordered cells into batches: neighbours of equal `batch_key` and length, at most `most` of them.
+def batches(cells: Iterable[Cell], most: int, begun: Sequence[Sequence[str]] = ()) -> Iterator[Batch]:
+    """Cut ordered cells of different jobs into batches: neighbours of equal `batch_key` and length, at most `most`.
 
-    What begins with another one's picture is never in a batch with it.
+    What begins with another one's picture is never in a batch with it. Of equal neighbours, the batches that were
+    `begun`, by the ids of their jobs, each once, come first.
     """
     for _, run in groupby(cells, key=lambda cell: (cell.job.batch_key, depth(cell.job), chunks_of(cell.job))):
-        members = list(run)
+        left = {cell.job.id: cell for cell in run}
+        for ids in begun:
+            if 0 < len(ids) <= most and all(id_ in left for id_ in ids):
+                yield tuple(left.pop(id_) for id_ in ids)
+        members = list(left.values())
         for start in range(0, len(members), most):
             yield tuple(members[start : start + most])
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby, islice
 
@@ -17,7 +17,13 @@ class Reason(StrEnum):
     NEW = "new"
     DONE = "done"
     PICTURE_MISSING = "picture missing"
+    FRAMES_MISSING = "frames missing"
+    """A clip is there, but not its frames as they were rendered, without which nothing can begin with them."""
     STAGE = "first stage"
+
+
+THERE = frozenset({Reason.DONE, Reason.FRAMES_MISSING})
+"""What is published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,8 @@ class Plan:
     """Ids that are asked for and there."""
     stale: tuple[str, ...]
     """Ids that are there and no longer asked for."""
+    built_on: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Ids of the jobs to make that begin with frames of a clip, by the id of the clip."""
 
     @property
     def asked(self) -> int:
@@ -103,7 +111,14 @@ class Plan:
         return replace(self, groups=_cut(self.groups, most), reasons=dict(kept))
 
 
-def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int, order: Order = "grouped") -> Plan:
+def make_plan(
+    cells: Iterable[Cell],
+    known: Mapping[str, Reason],
+    *,
+    batch: int,
+    order: Order = "grouped",
+    begun: Iterable[Sequence[str]] = (),
+) -> Plan:
     """Plan the jobs of `cells` that are not there.
 
     Args:
@@ -111,23 +126,49 @@ def make_plan(cells: Iterable[Cell], known: Mapping[str, Reason], *, batch: int,
         known: What the store found, by id; what is not in it is new.
         batch: Jobs in one forward pass at most, at least 1.
         order: What comes first within a model.
+        begun: Ids of batches whose denoising was interrupted: each that is still to be made whole is formed again.
     """
     unique: dict[str, Cell] = {}
     for cell in cells:
         unique.setdefault(cell.job.id, cell)
-    there = {id_ for id_, reason in known.items() if reason is Reason.DONE}
+    there = {id_ for id_, reason in known.items() if reason in THERE}
+    there -= _without_frames(unique, known, there)
     stages = stages_of(unique, there)
     # All cells are put in order, so that what is done does not change the order of the rest.
     ordered = [cell for cell in in_order([*unique.values(), *stages.values()], order) if cell.job.id not in there]
     return Plan(
-        groups=_groups(ordered, batch),
+        groups=_groups(ordered, batch, tuple(begun)),
         reasons={
             cell.job.id: Reason.STAGE if cell.job.id in stages else known.get(cell.job.id, Reason.NEW)
             for cell in ordered
         },
         done=tuple(id_ for id_ in unique if id_ in there),
         stale=tuple(id_ for id_ in known if id_ in there and id_ not in unique),
+        built_on=clips_built_on(ordered),
     )
+
+
+def clips_built_on(cells: Iterable[Cell]) -> Mapping[str, frozenset[str]]:
+    """Return ids of jobs that begin with frames of a clip, by the id of the clip."""
+    found: dict[str, set[str]] = {}
+    for job in (cell.job for cell in cells):
+        for stage in job.stages:
+            if stage.clip:
+                found.setdefault(stage.id, set()).add(job.id)
+    return {id_: frozenset(jobs) for id_, jobs in found.items()}
+
+
+def _without_frames(unique: Mapping[str, Cell], known: Mapping[str, Reason], there: Container[str]) -> set[str]:
+    """Return ids of clips that are there and must be made again all the same: something begins with their frames."""
+    made = {id_: cell.job for id_, cell in unique.items() if id_ not in there}
+    waiting = deque(made.values())
+    while waiting:
+        for stage in waiting.popleft().stages:
+            lacks = known.get(stage.id) is Reason.FRAMES_MISSING
+            if stage.id not in made and (lacks or stage.id not in there):
+                made[stage.id] = stage
+                waiting.append(stage)
+    return {id_ for id_ in made if known.get(id_) is Reason.FRAMES_MISSING}
 
 
 def stages_of(unique: Mapping[str, Cell], there: Container[str]) -> dict[str, Cell]:
@@ -161,6 +202,6 @@ def _cut(groups: Iterable[Group], most: int) -> tuple[Group, ...]:
     return tuple(found)
 
 
-def _groups(ordered: Sequence[Cell], batch: int) -> tuple[Group, ...]:
+def _groups(ordered: Sequence[Cell], batch: int, begun: Sequence[Sequence[str]]) -> tuple[Group, ...]:
     runs = groupby(ordered, key=lambda cell: cell.job.model)
-    return tuple(Group(model=model, batches=tuple(batches(run, batch))) for model, run in runs)
+    return tuple(Group(model=model, batches=tuple(batches(run, batch, begun))) for model, run in runs)

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, NoReturn
 
 from batchgen.errors import ManifestError
-from batchgen.job import FIELDS
 from batchgen.manifest import Entry, Manifest
 from batchgen.manifest.reading import Document, parse_json, plain_value, read_text
 from batchgen.manifest.shape import entry_of
+from batchgen.parts import FIELDS
 from batchgen.plan.fields import TEXTS
 from batchgen.plan.templates import Phrase, phrases
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from batchgen.errors import ConfError
-from batchgen.job import Canvas, Motion, Noise, Numerics, Sampling, Start, Text
 from batchgen.models.families import FAMILIES
+from batchgen.parts import Canvas, Motion, Noise, Numerics, Sampling, Start, Text
 from batchgen.plan.dimensions import Option
 from batchgen.plan.fields import Confs, fail
 from batchgen.shipped import at_home
@@ -42,6 +42,12 @@ class Parts:
     """The fields of `Text` but the prompt."""
     values: Mapping[str, Any]
     """Every field by name, and `model`."""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """What is asked for beside the canvas and the sampling, by name, as `Family.check` judges it."""
+        beside = {"mask_image": self.start.mask_alpha, "strength": self.start.strength != 1.0}
+        return frozenset((*self.wishes, *(name for name, said in beside.items() if said)))
 
 
 _NOTHING: Final = (None, Adapters(), 1.0)
@@ -115,8 +121,10 @@ class Resolver:
         image, mask = values.get("init_image"), values.get("mask_image")
         if isinstance(image, str):
             path = values["init_image"] = str(self._folder / at_home(image))
-            if not explicit.keys() & {"width", "height"}:
-                multiple = FAMILIES[self._confs.model(values["model"]).family].multiple
+            family = FAMILIES[self._confs.model(values["model"]).family]
+            # Models of clips were taught few sizes: theirs counts, and the picture is fitted to it.
+            if not family.frames and not explicit.keys() & {"width", "height"}:
+                multiple = family.multiple
                 sides = zip(("width", "height"), self._confs.beside.picture_size(Path(path)), strict=True)
                 values |= {name: max(multiple, side - side % multiple) for name, side in sides}
         if isinstance(mask, str):

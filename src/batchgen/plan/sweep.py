@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from batchgen.job import MAX_SEED
+from batchgen.parts import MAX_SEED
 
 MAX_VALUES: Final = 100_000
 """Of one axis that is no range of seeds: those are never written out, so they may be as many as there are."""

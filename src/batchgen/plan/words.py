@@ -82,7 +82,9 @@ def _with_options(manifest: Manifest, name: str, values: tuple[Any, ...], word: 
         if label(value) not in known:
             raise ManifestError(unknown_name(f"option of {name}", label(value), known), where=word)
     options = {label(value): known[label(value)] for value in values}
-    changed = replace(manifest, bundles={**manifest.bundles, name: options})
+    # Of clips of which some are not asked for now, nothing is joined.
+    join = () if set(manifest.join) & (known.keys() - options.keys()) else manifest.join
+    changed = replace(manifest, bundles={**manifest.bundles, name: options}, join=join)
     return _unzipped(changed, name) if len(options) == 1 else changed
 
 
@@ -154,6 +156,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
         ],
         "subset": {"count": subset.count, "seed": subset.seed} if subset else None,
         "order": manifest.order if manifest.order != "grouped" else None,
+        "join": list(manifest.join),
     }
     found = {name: part for name, part in parts.items() if part is not None and part not in ({}, [])}
     compare = False if manifest.compare is None else dict(manifest.compare)

@@ -12,23 +12,24 @@ from typing import Any, Literal
 
 from batchgen.errors import StoreError, UsageError
 from batchgen.events import Listener
-from batchgen.job import Job, Model
+from batchgen.job import THINGS, Job, Model
+from batchgen.models.clips import check_clip
 from batchgen.models.families import FAMILIES
 from batchgen.plan.expand import Cell, Coordinates
 from batchgen.plan.fields import Confs
 from batchgen.plan.names import file_stem
 from batchgen.plan.order import batches, depth, in_order
-from batchgen.plan.plan import Group, Plan, Reason, stages_of
-from batchgen.reproduce.comparing import Difference, Figures, differences, figures
+from batchgen.plan.plan import Group, Plan, Reason, clips_built_on, stages_of
+from batchgen.reproduce.comparing import Difference, Figures, differences, figures_of_frames
 from batchgen.reproduce.originals import Original, Unreadable, pictures_near
 from batchgen.reproduce.weights import Weights
-from batchgen.run.runner import Work, run
+from batchgen.run.runner import Work, keeping, run
 from batchgen.settings import Settings
 from batchgen.store.held import hold
 from batchgen.store.history import history
-from batchgen.store.images import open_picture, pixel_sha256
 from batchgen.store.layout import RunDirectory
-from batchgen.store.record import job_of, read
+from batchgen.store.media import Seen, frames, look_at
+from batchgen.store.record import Record, job_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,9 @@ class _Asking:
             record = {**record, "recipe": {**record["recipe"], **self._changes, **model}}
         job = job_of(record, everything)
         if not job.unsampled:
-            FAMILIES[job.model.family].check(job.canvas, job.sampling)
+            asked = [name for name in THINGS if getattr(job, name)]
+            FAMILIES[job.model.family].check(job.canvas, job.sampling, job.motion, asked=asked)
+            check_clip(job.model, job.canvas)
         if self._sizes.setdefault(job.id, found.size) != found.size:
             other = self._sizes[job.id]
             raise StoreError(f"the same job is asked for in a batch of {other} too; reproduce this one by itself")
@@ -140,7 +143,7 @@ def plan_of(again: Iterable[Again]) -> Plan:
     cells |= stages
     groups = tuple(_groups(in_order(list(cells.values()), "grouped"), sizes))
     reasons = {cell.job.id: Reason.NEW for group in groups for batch in group.batches for cell in batch}
-    return Plan(groups=groups, reasons=reasons, done=(), stale=())
+    return Plan(groups=groups, reasons=reasons, done=(), stale=(), built_on=clips_built_on(cells.values()))
 
 
 def _cell(each: Again) -> Cell:
@@ -185,6 +188,7 @@ def render(
         runtime=settings.runtime,
         stem=lambda cell: file_stem(cell, ()),
         compression=settings.output.compression,
+        clips=keeping(settings.output),
         changed=settings.changed,
         until=until,
         may_begin=may_begin,
@@ -204,23 +208,23 @@ def answer(each: Again, rendered: Rendered) -> Answer:
     if path is None:
         reason = rendered.failed.get(id_, "not rendered: the run was stopped")
         return Answer(file=original.file, verdict="IMPOSSIBLE", id=id_, note=reason)
-    new = open_picture(path)
-    same = pixel_sha256(new.pixels) == original.promised
+    new = look_at(path)
+    same = new.pixel_sha256 == original.promised
     exact = same and original.seen in (None, original.promised)
-    old = None if exact or original.seen is None else open_picture(original.file).pixels
-    apart = None if old is None else figures(old, new.pixels)
+    comparable = not exact and original.seen is not None
+    apart = figures_of_frames(frames(original.file), frames(path)) if comparable else None
     return Answer(
         file=original.file,
         verdict="EXACT" if exact else "DIFFERENT",
         id=id_,
         picture=path,
         figures=apart,
-        differences=differences(original.record, read(new.record, str(path))),
-        note="; ".join(_notes(original, same=same, resized=old is not None and apart is None)),
+        differences=differences(original.record, new.record),
+        note="; ".join(_notes(original, new, same=same, resized=comparable and apart is None)),
     )
 
 
-def _notes(original: Original, *, same: bool, resized: bool) -> Iterator[str]:
+def _notes(original: Original, new: Seen, *, same: bool, resized: bool) -> Iterator[str]:
     if original.seen is None and not same:
         yield "the record alone was given, so there are no pixels to compare with"
     elif original.seen not in (None, original.promised):
@@ -228,3 +232,12 @@ def _notes(original: Original, *, same: bool, resized: bool) -> Iterator[str]:
         yield f"the file was altered: its pixels are not those that its record is of; what the record is of {made}"
     if resized:
         yield "the sizes differ"
+    elif not same and original.seen is not None and (_lossy(original.record) or _lossy(new.record)):
+        containers = " and ".join(str(each["output"].get("container")) for each in (original.record, new.record))
+        yield f"the figures are of what was encoded ({containers}), and not of the frames as they were rendered"
+
+
+def _lossy(record: Record) -> bool:
+    """Say whether a record is of a clip that is not kept to the bit."""
+    output = record["output"]
+    return bool(output.get("decoded_sha256", output["pixel_sha256"]) != output["pixel_sha256"])

@@ -5,8 +5,9 @@ records it can.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ _CHANCE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """How far apart two pictures of the same size are."""
+    """How far apart two pictures, or clips, of the same size are."""
 
     psnr: float
     """Decibels over all channels: 10 log10(255^2 / mean squared difference); infinite for equal pictures."""
@@ -52,15 +53,22 @@ def figures(one: Pixels, other: Pixels) -> Figures | None:
     >>> figures(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8))
     Figures(psnr=0.0, largest=255, share=1.0)
     """
-    if one.shape != other.shape:
-        return None
-    apart = np.abs(one.astype(np.int16) - other.astype(np.int16))
-    squared = float(np.mean(np.square(apart, dtype=np.float64)))
-    return Figures(
-        psnr=10 * math.log10(255**2 / squared) if squared else math.inf,
-        largest=int(apart.max()),
-        share=float(apart.any(axis=-1).mean()),
-    )
+    return figures_of_frames([one], [other])
+
+
+def figures_of_frames(one: Iterable[Pixels], other: Iterable[Pixels]) -> Figures | None:
+    """Compare two clips, frame by frame; None where their sizes or lengths differ."""
+    squares, largest, differing, pixels = 0.0, 0, 0, 0
+    for left, right in zip_longest(one, other):
+        if left is None or right is None or left.shape != right.shape:
+            return None
+        apart = np.abs(left.astype(np.int16) - right.astype(np.int16))
+        squares += float(np.sum(np.square(apart, dtype=np.float64)))
+        largest = max(largest, int(apart.max()))
+        differing += int(apart.any(axis=-1).sum())
+        pixels += left.shape[0] * left.shape[1]
+    mean = squares / (3 * pixels)
+    return Figures(psnr=10 * math.log10(255**2 / mean) if mean else math.inf, largest=largest, share=differing / pixels)
 
 
 def differences(then: Record, now: Record) -> tuple[Difference, ...]:

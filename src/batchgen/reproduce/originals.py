@@ -8,8 +8,8 @@ from typing import Any
 
 from batchgen.errors import StoreError, UsageError
 from batchgen.store.history import history, upscaled
-from batchgen.store.images import open_picture, pixel_sha256
-from batchgen.store.layout import RunDirectory
+from batchgen.store.layout import CLIP_SUFFIXES, PICTURE_SUFFIX, RunDirectory
+from batchgen.store.media import is_clip, look_at
 from batchgen.store.record import LARGEST, Record, read
 from batchgen.wishes import PICTURE_SUFFIXES
 
@@ -19,7 +19,7 @@ MOST_IN_A_BATCH = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """A picture, or the record of one, that can be understood."""
+    """A picture or clip, or the record of one, that can be understood."""
 
     file: Path
     """What a person named, or what was found in the run directory."""
@@ -29,7 +29,7 @@ class Original:
     promised: str
     """The SHA-256 of the pixels that the record is of."""
     seen: str | None
-    """That of the pixels in `file`; None where it is a record alone."""
+    """That of the pixels in `file`, as `media.look_at` has it; None where it is a record alone."""
     stage_sizes: Mapping[str, int] = field(default_factory=dict)
     """Pictures in the batches of what it builds on, by id."""
 
@@ -43,7 +43,7 @@ class Unreadable:
 
 
 def originals(places: Iterable[Path]) -> Iterator[Original | Unreadable]:
-    """Yield what pictures (`.png`), records and run directories hold; every picture is decoded whole.
+    """Yield what pictures (`.png`), clips, records and run directories hold; pictures and clips are decoded whole.
 
     Raises:
         UsageError: there is no such file, or a folder is no run directory.
@@ -64,7 +64,8 @@ def _files(place: Path) -> list[Path]:
         raise UsageError("no such file", where=str(place))
     if not directory.pictures.is_dir():
         raise UsageError("no run directory: it has no pictures/", where=str(place))
-    pictures = sorted(directory.pictures.glob("*.png"))
+    pictures = sorted(directory.pictures.glob(f"*{PICTURE_SUFFIX}"))
+    pictures += sorted(path for path in directory.clips.glob("*") if path.suffix in CLIP_SUFFIXES.values())
     # Of a picture that is gone its record may still tell what its pixels were.
     done = history(directory).done.values()
     there = {each.picture for each in done if not each.missing}
@@ -74,17 +75,13 @@ def _files(place: Path) -> list[Path]:
 
 def _read(file: Path) -> Original:
     seen = None
-    if file.suffix.lower() == ".png":
-        picture = open_picture(file)
-        if not picture.record:
-            raise StoreError("has no record of batchgen inside", where=str(file))
-        text: str | bytes = picture.record
-        seen = pixel_sha256(picture.pixels)
+    if file.suffix.lower() == PICTURE_SUFFIX or is_clip(file):
+        found = look_at(file)
+        record, seen = found.record, found.pixel_sha256
     else:
         if not file.is_file() or file.stat().st_size > LARGEST:
             raise StoreError("is no record: no file, or far too large", where=str(file))
-        text = file.read_bytes()
-    record = read(text, str(file))
+        record = read(file.read_bytes(), str(file))
     promised, size = _within(record, "output", "pixel_sha256"), _within(record, "execution", "batch_size")
     if not isinstance(promised, str):
         raise StoreError("the record does not say the hash of its pixels", where=str(file))

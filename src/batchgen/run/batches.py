@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from batchgen.engine import Runtime
-from batchgen.job import Canvas
+from batchgen.parts import Canvas
 from batchgen.store.content import content
 from batchgen.store.layout import RunDirectory
 

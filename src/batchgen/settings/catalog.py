@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from batchgen.errors import ConfError, ModelError
-from batchgen.job import FIELDS, Model, check_field
+from batchgen.job import Model
 from batchgen.models.digest import DigestCache, OnHash, model_digest
 from batchgen.models.families import FAMILIES
 from batchgen.models.find import Source, find
 from batchgen.models.option import ModelConf, read_option
 from batchgen.models.resolve import family_of, files_of, resolve
+from batchgen.parts import FIELDS, check_field
 from batchgen.settings.beside import Beside, stand_in
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, resolved
 from batchgen.settings.weights import Weights

@@ -15,11 +15,12 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from batchgen.engine import Runtime
+from batchgen.engine import Container, Runtime
 from batchgen.errors import ConfError
-from batchgen.job import FIELDS, UPSCALER, Model, check_field
+from batchgen.job import UPSCALER, Model
 from batchgen.models.digest import OnHash
 from batchgen.models.option import ModelConf
+from batchgen.parts import FIELDS, check_field
 from batchgen.settings.beside import Beside
 from batchgen.settings.catalog import Catalog, Stored
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolved
@@ -42,8 +43,10 @@ _TYPES: Mapping[str, Types] = MappingProxyType(
         "runtime": get_type_hints(Runtime, include_extras=True)
         | {"threads": Annotated[int, Field(ge=0, le=1024)], "batch": Annotated[int, Field(ge=0, le=1024)]}
         | {"stop_at": Annotated[str, BeforeValidator(_time_of_day)] | None}
-        | {"max_gpu_temperature": Annotated[int, Field(ge=30, le=120)] | None},
-        "output": {"root": _Text, "compression": Annotated[int, Field(ge=0, le=9)], "sheets": bool},
+        | {"max_gpu_temperature": Annotated[int, Field(ge=30, le=120)] | None}
+        | {"checkpoint_every": Annotated[float, Field(ge=0, le=86400)]},
+        "output": {"root": _Text, "compression": Annotated[int, Field(ge=0, le=9)], "sheets": bool}
+        | {"clips": Container, "clip_quality": Annotated[int, Field(ge=0, le=100)]},
         "paths": {"models": _Text | list[_Text], "cache": _Text | None},
     }
 )
@@ -73,6 +76,12 @@ class Output:
 
     sheets: bool = True
     """Whether contact sheets are drawn at the end of a run."""
+
+    clips: Container = "mp4"
+    """How clips lie on the disk."""
+
+    clip_quality: int = 80
+    """Of MP4, WebM and WebP, 0 (small) to 100 (near to the frames)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from batchgen import __version__
 from batchgen.errors import StoreError
-from batchgen.job import FIELDS, Job, Model, recipe_id
+from batchgen.job import Job, Model, recipe_id
+from batchgen.parts import FIELDS
 from batchgen.recipe import Found, files_of, read_recipe
 from batchgen.store.content import content
 

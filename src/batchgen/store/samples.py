@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.errors import BatchgenError
-from batchgen.job import check_field
+from batchgen.parts import check_field
 from batchgen.plan.estimate import Sample, work_of
 from batchgen.store.content import content
 from batchgen.store.history import Done, history

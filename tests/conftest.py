@@ -1,7 +1,9 @@
 """What several rooms' tests share."""
 
 import os
+import resource
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,25 @@ HOSTILE_PROMPTS = (
 def hostile_prompts() -> tuple[str, ...]:
     """Return prompts that must come through every layer as they are."""
     return HOSTILE_PROMPTS
+
+
+@contextmanager
+def _room_for(size: int):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def room_for():
+    """Return a context in which files may have so many bytes, as if the disk had no more.
+
+    Around the call alone: pytest writes too, and where its output is a file the limit would hold for that.
+    """
+    return _room_for
 
 
 @dataclass(frozen=True)

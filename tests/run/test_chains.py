@@ -222,7 +222,7 @@ def test_damaged_frames_are_refused_in_a_line_removed_and_made_again(a, director
     assert reason.startswith("the frames of the clip that it begins with are damaged; another run makes them again")
     assert len(refused.of(Failed)) == 1
     mended = a.go(directory, [*asked, *beside], batch=1, work=work(a))
-    assert mended.made[0] == asked[0].job.id
+    assert asked[0].job.id in mended.made
     assert not mended.failed
     done = {id_: each.pixel_sha256 for id_, each in history(directory).done.items()}
     assert done == hashes_as_rendered(asked) | hashes_as_rendered(beside)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -52,15 +51,6 @@ def program(tmp_path, monkeypatch):
 
     ffmpeg.version()
     return put
-
-
-@pytest.fixture
-def small_files():
-    """A disk on which no file may be larger than 2,000 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def far_apart(one, other):
@@ -243,11 +233,11 @@ def test_a_name_of_three_hundred_bytes_is_refused(tmp_path, build_, keeping):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_known_as_one_and_leaves_no_half_clip(tmp_path, build_, keeping, small_files):
+def test_a_full_disk_is_known_as_one_and_leaves_no_half_clip(tmp_path, build_, keeping, room_for):
     job = build_.job(frames=9, width=128, height=128)
     noise = np.random.default_rng(0).integers(0, 256, (9, 128, 128, 3), dtype=np.uint8)
 
-    with pytest.raises(OSError, match=r"too large|no room") as caught:
+    with pytest.raises(OSError, match=r"too large|no room") as caught, room_for(2000):
         build_.clip(tmp_path / "a", job, noise, keeping)
 
     assert caught.value.errno in FULL

@@ -1,7 +1,5 @@
 import json
 import os
-import resource
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -184,21 +182,10 @@ def test_a_file_that_is_not_as_it_was_written_is_removed_and_the_batch_begins_an
     assert equal(kept.find(jobs), bookmark)
 
 
-@contextmanager
-def little_room():
-    """Let no file of this process be larger than a thousand bytes; around the call alone, since pytest writes too."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_without_room_the_one_before_stays_and_nothing_is_left_behind(directory, kept, jobs, bookmark):
+def test_without_room_the_one_before_stays_and_nothing_is_left_behind(directory, kept, jobs, bookmark, room_for):
     small = Bookmark(arrays=[np.zeros(2)], said={})
     kept.keep(jobs, small)
-    with little_room():
+    with room_for(1000):
         kept.keep(jobs, bookmark)
 
     assert files(directory) == [f"{jobs[0].id}.safetensors"]

@@ -1,5 +1,4 @@
 import os
-import resource
 import zlib
 
 import pytest
@@ -132,16 +131,11 @@ def test_a_full_disk_leaves_whole_lines_and_asks_to_try_later(tmp_path, room):
     assert read(path).entries[-1]["id"] == "cd"
 
 
-def test_a_real_limit_of_the_system_does_the_same(tmp_path):
+def test_a_real_limit_of_the_system_does_the_same(tmp_path, room_for):
     path = tmp_path / "journal"
     journal = Journal(path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(TryLater):
-            fill(journal)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(TryLater), room_for(100):
+        fill(journal)
 
     assert len(read(path).entries) == 2
     assert read(path).bad == 0

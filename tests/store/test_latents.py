@@ -1,7 +1,5 @@
 import json
 import os
-import resource
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -179,19 +177,8 @@ def test_a_file_that_is_no_whole_latent_of_the_job_is_removed(directory, kept, j
     assert equal(kept.find(job, SHAPE), latent)
 
 
-@contextmanager
-def little_room():
-    """Let no file of this process be larger than a thousand bytes; around the call alone, since pytest writes too."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_without_room_nothing_is_kept_and_nothing_left_behind(directory, kept, job, latent):
-    with little_room():
+def test_without_room_nothing_is_kept_and_nothing_left_behind(directory, kept, job, latent, room_for):
+    with room_for(1000):
         kept.keep(job, latent)
 
     assert files(directory) == []

@@ -1,26 +1,10 @@
 import os
-import resource
 import stat
-from contextlib import contextmanager
 
 import pytest
 
 from batchgen.errors import StoreError, TryLater
 from batchgen.store.publish import place, said_plainly, sync_directory, write_atomic, write_new
-
-
-@contextmanager
-def limited():
-    """Files may have 1,000 bytes, as if the disk had no more.
-
-    Around the call alone: pytest writes too, and where its output is a file the limit would hold for that.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
@@ -44,19 +28,19 @@ def test_a_file_that_is_there_is_not_written_anew(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-def test_without_room_nothing_of_a_new_file_stays(tmp_path):
-    with pytest.raises(TryLater, match="make room"), said_plainly(tmp_path), limited():
+def test_without_room_nothing_of_a_new_file_stays(tmp_path, room_for):
+    with pytest.raises(TryLater, match="make room"), said_plainly(tmp_path), room_for(1000):
         write_new(tmp_path / "a", b"x" * 5000)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_replacing_is_whole_or_not_at_all(tmp_path):
+def test_replacing_is_whole_or_not_at_all(tmp_path, room_for):
     tmp = tmp_path / "tmp"
     tmp.mkdir()
     write_atomic(tmp_path / "a", b"old", tmp)
 
-    with pytest.raises(OSError, match="too large"), limited():
+    with pytest.raises(OSError, match="too large"), room_for(1000):
         write_atomic(tmp_path / "a", b"x" * 5000, tmp)
 
     assert (tmp_path / "a").read_bytes() == b"old"

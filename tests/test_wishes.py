@@ -66,6 +66,7 @@ def test_what_is_written_is_what_is_meant(name, written, meant):
         ("init_image", 5, "a picture is a path"),
         ("init_image", {"from": ""}, "from"),
         ("init_image", {"from": "a", "to": "b"}, "a picture is a path"),
+        ("mask_image", {"from": "draft"}, "a mask is a path"),
         ("vae", 5, "vae"),
         ("lora_scale", "1", "lora_scale"),
     ],

@@ -154,6 +154,13 @@ def _picture(value: Any) -> str | From | None:
     return str(read_value({"path": _Name}, "path", value))
 
 
+def _mask(value: Any) -> str | None:
+    found = _picture(value)
+    if isinstance(found, From):
+        raise Misread("mask_image", f"a mask is a path, masks/{{stem}}.png, or alpha, not {value!r}")
+    return found
+
+
 def _frame(value: Any) -> Any:
     if value in (None, "first", "last") or (type(value) is int and value >= 1):
         return value
@@ -174,7 +181,7 @@ _READERS: Mapping[str, Callable[[Any], Wish]] = MappingProxyType(
         "init_image": _picture,
         "lora_scale": _lora_scale,
         "loras": _adapters,
-        "mask_image": _picture,
+        "mask_image": _mask,
         "upscale": _upscale,
         "vae": _name,
     }

@@ -11,9 +11,10 @@ from batchgen.demo.fitting import Plan
 from batchgen.demo.motion import export
 from batchgen.demo.motion_captions import WORDS, caption
 from batchgen.demo.motion_drawings import COLOURS, MOTIONS, SHAPES, move_of, sample, stream
-from batchgen.demo.motion_text import LENGTH, labels, new_text_encoder, new_tokenizer, token_ids
+from batchgen.demo.motion_text import LENGTH, labels, new_text_encoder, new_tokenizer
 from batchgen.demo.motion_transformer import Lessons, new_transformer, scheduler, train_transformer, transformer_fit
 from batchgen.demo.motion_vae import drawn, encoded, new_vae, psnr, tune_decoder
+from batchgen.demo.text_encoder import token_ids
 
 # diffusers hands a tensor to numpy in a way that numpy 2 finds old-fashioned.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -101,7 +102,7 @@ def test_a_trained_model_becomes_a_folder_that_renders(tokenizer, tmp_path):
 
     pipeline = CogVideoXPipeline.from_pretrained(tmp_path / "model", local_files_only=True, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    ids = token_ids(pipeline.tokenizer, ["a red circle moving right"])
-    assert torch.equal(ids, token_ids(tokenizer, ["a red circle moving right"]))
+    ids = token_ids(pipeline.tokenizer, ["a red circle moving right"], LENGTH)
+    assert torch.equal(ids, token_ids(tokenizer, ["a red circle moving right"], LENGTH))
     frames = pipeline("a red circle", num_inference_steps=1, max_sequence_length=LENGTH, output_type="np").frames
     assert frames.shape == (1, 9, 48, 48, 3)

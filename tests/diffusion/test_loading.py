@@ -9,8 +9,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.engine import DiffusionEngine
-from batchgen.diffusion.loading import Part, outline_parts, tokenizer
+from batchgen.diffusion.loading import outline_parts, tokenizer
 from batchgen.diffusion.unet import UNetDenoiser
 from batchgen.engine import Runtime
 from batchgen.errors import ModelError

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,3 +84,10 @@ def without_torch(tmp_path_factory):
             f"import pathlib\npathlib.Path({str(mark)!r}).write_text({name!r})\nraise ImportError({name!r})\n"
         )
     return {"PYTHONPATH": str(folder)}, mark
+
+
+@pytest.fixture
+def copied(rendered, tmp_path, person_in):
+    """The folder that a module has `rendered`, to be changed at will."""
+    shutil.copytree(rendered[0].folder, tmp_path / "copy")
+    return person_in(tmp_path / "copy")

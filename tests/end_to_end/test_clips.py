@@ -57,13 +57,6 @@ def rendered(tmp_path_factory, person_in, equip):
     return person, said
 
 
-@pytest.fixture
-def copied(rendered, tmp_path, person_in):
-    """The rendered folder, to be changed at will."""
-    shutil.copytree(rendered[0].folder, tmp_path / "copy")
-    return person_in(tmp_path / "copy")
-
-
 def test_every_combination_has_its_clip_with_its_frames_and_its_record(rendered):
     person, _ = rendered
 

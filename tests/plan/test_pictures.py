@@ -120,6 +120,7 @@ def test_what_will_not_be_the_same_is_said(place, old):
     ("entry", "reason"),
     [
         ("{pictures: none/*.png}", "there is none at"),
+        ("{pictures: ~nobody-here/*.png}", "there is none at"),
         ("{pictures: old, name: x}", "belong to the pictures"),
         ("{pictures: old, lenient: 7}", "true or false"),
         ("{pictures: old, prompt: x}", "exactly one"),

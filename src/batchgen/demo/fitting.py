@@ -91,7 +91,7 @@ class Fit:
             group["lr"] = group["peak"] * self.plan.rate(self.step)
         loss = loss_of(self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.autograd.backward(loss)
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, self.plan.clip)
         self.optimiser.step()

@@ -4,7 +4,6 @@ A throw-away classifier reads what a caption says from the hidden states of any 
 among them. Each then carries the whole prompt, so attention finds it wherever it looks.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,6 +16,7 @@ from transformers import T5Config, T5EncoderModel, T5Tokenizer
 from batchgen.demo.fitting import Fit, Plan, adamw, generator_of
 from batchgen.demo.motion_captions import WORDS, caption
 from batchgen.demo.motion_drawings import COLOURS, MOTIONS, SHAPES, Move, sample
+from batchgen.demo.text_encoder import token_ids
 
 LENGTH: Final = 24
 """Tokens of a padded prompt, the end among them: the transformer's `max_text_seq_length`."""
@@ -67,13 +67,6 @@ def new_text_encoder(tokenizer: T5Tokenizer, seed: int = 0) -> T5EncoderModel:
         return T5EncoderModel(config)
 
 
-def token_ids(tokenizer: T5Tokenizer, captions: Sequence[str], length: int = LENGTH) -> Tensor:
-    """Return the padded token ids of shape (captions, length)."""
-    padded = tokenizer(list(captions), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    ids: Tensor = padded.input_ids
-    return ids
-
-
 def labels(move: Move, text: str) -> list[int]:
     """Return the answer to each question, `_UNSAID` where the caption is silent."""
     words = text.lower().replace(",", " ,").split()
@@ -104,7 +97,7 @@ def train_text_encoder(
         texts = [caption(move, rng) for move in moves]
         truth = torch.tensor([labels(move, text) for move, text in zip(moves, texts, strict=True)])
         # As the pipeline does, without a mask: padding is read too.
-        states = model(token_ids(tokenizer, texts)).last_hidden_state
+        states = model(token_ids(tokenizer, texts, LENGTH)).last_hidden_state
         places = torch.randint(LENGTH, (batch, 3), generator=generator_of(23, step))
         picked = states[torch.arange(batch)[:, None], places]
         answers = classifier(picked).split(tuple(map(len, _QUESTIONS)), dim=-1)

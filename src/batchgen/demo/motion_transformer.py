@@ -14,8 +14,9 @@ from transformers import T5EncoderModel, T5Tokenizer
 from batchgen.demo.fitting import Fit, Plan, adamw, generator_of
 from batchgen.demo.motion_captions import caption
 from batchgen.demo.motion_drawings import CANVAS, FRAMES, Move
-from batchgen.demo.motion_text import LENGTH, WIDTH, token_ids
+from batchgen.demo.motion_text import LENGTH, WIDTH
 from batchgen.demo.motion_vae import CHANNELS, SPATIAL, TEMPORAL
+from batchgen.demo.text_encoder import token_ids
 from batchgen.demo.unet import BETAS, NOISE_LEVELS, noise_levels
 
 _UNPROMPTED: Final = 0.1
@@ -118,7 +119,7 @@ def train_transformer(
         spread = (1 - shares[levels]).sqrt()[:, None, None, None, None]
         noisy = signal * clean + spread * noise
         with torch.autocast("cpu", torch.bfloat16):  # nearly twice as fast where the processor has it
-            states = text_encoder(token_ids(tokenizer, texts)).last_hidden_state
+            states = text_encoder(token_ids(tokenizer, texts, LENGTH)).last_hidden_state
             answer: Tensor = transformer(noisy, states, levels, return_dict=False)[0]
         error: Tensor = answer.float() - (signal * noise - spread * clean)
         return error.square().mean()

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Tokenizer
 
 from batchgen.demo.captions import caption
 from batchgen.demo.drawings import COLOURS, CONTOURS, PLURALS, POSITIONS, RADII, Scene, sample
@@ -58,7 +58,7 @@ def new_text_encoder(tokenizer: CLIPTokenizer, seed: int = 0) -> CLIPTextModel:
         return CLIPTextModel(config)
 
 
-def token_ids(tokenizer: CLIPTokenizer, captions: Sequence[str], length: int = LENGTH) -> Tensor:
+def token_ids(tokenizer: CLIPTokenizer | T5Tokenizer, captions: Sequence[str], length: int = LENGTH) -> Tensor:
     """Return the padded token ids of shape (captions, length)."""
     padded = tokenizer(list(captions), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     ids: Tensor = padded.input_ids

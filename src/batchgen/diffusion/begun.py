@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from batchgen.diffusion.beginning import Beginning, begin
-from batchgen.diffusion.clips import ClipDecoder
+from batchgen.diffusion.clips import AnimatingDecoder
 from batchgen.diffusion.decoding import Decoder
 from batchgen.job import Job
 
@@ -84,7 +84,7 @@ def together(entries: Sequence[Entry | None]) -> Begun | None:
 
 def _entry(job: Job, beginning: Beginning, decoder: Decoder, device: torch.device) -> Entry:
     image = torch.from_numpy(beginning.pixels.copy()).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-    if isinstance(decoder, ClipDecoder):
+    if isinstance(decoder, AnimatingDecoder):
         return Entry(beginning=beginning, begun=Begun(beside=decoder.first_frame(image, job)))
     if beginning.mask is None:
         return Entry(beginning=beginning, begun=Begun(latents=decoder.encode(image)))

@@ -1,5 +1,6 @@
 """What the families of clips have in common: a T5 that reads, a transformer, and an autoencoder over space and time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -7,9 +8,10 @@ import torch
 from torch import Tensor
 
 from batchgen.diffusion.adapters import Adapters
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.conditioning import Encoded, Wording
 from batchgen.diffusion.decoding import Decoded, Decoder
-from batchgen.diffusion.loading import Part, load_parts, outline_parts
+from batchgen.diffusion.loading import load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.diffusion.t5 import T5
 from batchgen.errors import ModelError
@@ -26,15 +28,6 @@ class ClipDecoder(Decoder):
         decoded = super().decode(latents, numerics)
         return [(pixels[0] if len(pixels) == 1 else pixels, said) for pixels, said in decoded]
 
-    def first_frame(self, image: Tensor, job: Job) -> Tensor:
-        """Return what a denoiser that animates a picture takes with the latents of a clip.
-
-        Args:
-            image: shape (1, 3, height, width), -1 to 1.
-            job: says how long the clip is.
-        """
-        raise NotImplementedError
-
     def _together(self, latents: Tensor) -> int:
         del latents
         return 1
@@ -48,7 +41,20 @@ class ClipDecoder(Decoder):
         return self._vae.tile_sample_min_height // scale, self._vae.tile_sample_min_width // scale
 
 
-class ClipDenoiser:
+class AnimatingDecoder(ClipDecoder, ABC):
+    """The autoencoder of a model that animates pictures."""
+
+    @abstractmethod
+    def first_frame(self, image: Tensor, job: Job) -> Tensor:
+        """Return what a denoiser that animates a picture takes with the latents of a clip.
+
+        Args:
+            image: shape (1, 3, height, width), -1 to 1.
+            job: says how long the clip is.
+        """
+
+
+class ClipDenoiser(ABC):
     """A loaded model that makes clips: what its families do alike. The others say how they are read and asked."""
 
     parts: ClassVar[Sequence[Part]]
@@ -93,9 +99,9 @@ class ClipDenoiser:
         return (2 if animates else 1) * int(vae.config.latent_channels)
 
     @property
+    @abstractmethod
     def text_length(self) -> int:
         """Tokens that the denoiser takes, padding and the end among them."""
-        raise NotImplementedError
 
     def encode(self, wording: Wording) -> Encoded:
         """Return T5's states of a text, padding among them.
@@ -111,8 +117,8 @@ class ClipDenoiser:
         """Have the autoencoder on the device."""
         self._residence.bring(["vae"])
 
-    def _decoder(self, vae: Any) -> ClipDecoder:
-        raise NotImplementedError
+    @abstractmethod
+    def _decoder(self, vae: Any) -> ClipDecoder: ...
 
     def _states(self, texts: Sequence[Encoded]) -> Tensor:
         """Return the states of texts on the device, where the denoiser is now, too."""

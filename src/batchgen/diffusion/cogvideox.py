@@ -12,10 +12,10 @@ from torch import Tensor
 from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
-from batchgen.diffusion.clips import ClipDecoder, ClipDenoiser, frames_of
+from batchgen.diffusion.clips import AnimatingDecoder, ClipDecoder, ClipDenoiser, frames_of
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.conditioning import Encoded
 from batchgen.diffusion.denoiser import Predict
-from batchgen.diffusion.loading import Part
 from batchgen.job import Job
 
 _OFS = 2.0
@@ -107,7 +107,7 @@ def _within(grid: tuple[int, int], largest: tuple[int, int]) -> tuple[tuple[int,
     return (top, left), (top + fitted[0], left + fitted[1])
 
 
-class _Decoder(ClipDecoder):
+class _Decoder(AnimatingDecoder):
     """CogVideoX's autoencoder, for latents with frames before channels."""
 
     def __init__(self, vae: AutoencoderKLCogVideoX, patch_frames: int | None) -> None:
@@ -125,7 +125,7 @@ class _Decoder(ClipDecoder):
         return latents[:, filled:].float().transpose(1, 2) / float(self._vae.config.scaling_factor)
 
     def first_frame(self, image: Tensor, job: Job) -> Tensor:
-        """Return the latents of the first frame, and nothing in the others; as `Decoder.first_frame`."""
+        """Return the latents of the first frame, and nothing in the others; as `AnimatingDecoder`."""
         latents = self.encode(image[:, :, None]).transpose(1, 2)
         frames = frames_of(job, self._vae.config.temporal_compression_ratio)
         frames += -frames % (self._patch_frames or 1)

@@ -12,11 +12,12 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 from batchgen.diffusion.adapters import Adapters
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.conditioning import Encoded, Wording, clip_frame, clip_run, encode, lay_out
 from batchgen.diffusion.decoding import Decoder
 from batchgen.diffusion.denoiser import Predict
 from batchgen.diffusion.embeddings import Inversions
-from batchgen.diffusion.loading import Part, check_channels, load_parts, outline_parts
+from batchgen.diffusion.loading import check_channels, load_parts, outline_parts
 from batchgen.diffusion.residence import Memory, Residence
 from batchgen.diffusion.t5 import T5
 from batchgen.job import Job, Model

@@ -6,7 +6,6 @@ Nothing is fetched, nothing but safetensors is read, and no code that lies besid
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from batchgen.diffusion import single_file
+from batchgen.diffusion.component import Part
 from batchgen.errors import ModelError
 from batchgen.job import Model
 from batchgen.models.components import carried, vae_numbers
@@ -29,21 +30,6 @@ from batchgen.models.vocabulary import read_sentencepiece
 
 _FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What the libraries raise of files that are missing, damaged, or not what their configuration says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One component of a pipeline: a subfolder, and the class that reads it."""
-
-    name: str
-    kind: Any
-    """A diffusers or transformers class with `from_pretrained`."""
-
-    weights: bool = True
-    """Has weights; a tokenizer has none."""
-
-    dtype: torch.dtype | None = None
-    """Number format, when it is another than the rest of the model has."""
 
 
 def load_parts(model: Model, parts: Sequence[Part], dtype: torch.dtype) -> dict[str, Any]:
@@ -74,8 +60,6 @@ def load_vae(path: Path, family: str, dtype: torch.dtype) -> Any:
     Raises:
         ModelError: it is no autoencoder, not whole, or has another number of channels than those of the family.
     """
-    from batchgen.diffusion import single_file  # noqa: PLC0415 - as in `_one_part`
-
     part = Part(name="vae", kind=AutoencoderKL)
     if path.is_dir():
         loaded = _load_folder(part, path, dtype)
@@ -96,8 +80,6 @@ def _one_part(part: Part, path: Path, folder: Path, family: str, dtype: torch.dt
     own = place / ORIGINAL
     if path == folder and not own.exists():
         return _load_folder(part, place, dtype)
-    from batchgen.diffusion import single_file  # noqa: PLC0415 - folders, the usual case, need nothing of it
-
     return single_file.load_part(part, own if path == folder else path, folder, family, dtype)
 
 

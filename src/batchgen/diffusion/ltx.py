@@ -10,9 +10,10 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 from batchgen.diffusion.clips import ClipDecoder, ClipDenoiser, frames_of
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.conditioning import Encoded
 from batchgen.diffusion.denoiser import Predict
-from batchgen.diffusion.loading import Part, outline_parts
+from batchgen.diffusion.loading import outline_parts
 from batchgen.errors import ModelError
 from batchgen.job import Job, Model
 

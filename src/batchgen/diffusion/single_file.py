@@ -19,8 +19,8 @@ from diffusers.loaders.single_file_utils import (
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.flux_layout import convert_flux
-from batchgen.diffusion.loading import Part
 from batchgen.errors import ModelError
 from batchgen.models.components import PREFIXES, below
 from batchgen.models.folder import component, read_json

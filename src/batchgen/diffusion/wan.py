@@ -11,9 +11,9 @@ from transformers.models.t5.tokenization_t5 import T5Tokenizer
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
 
 from batchgen.diffusion.clips import ClipDecoder, ClipDenoiser, frames_of
+from batchgen.diffusion.component import Part
 from batchgen.diffusion.conditioning import Encoded, Wording
 from batchgen.diffusion.denoiser import Predict
-from batchgen.diffusion.loading import Part
 from batchgen.job import Job
 
 _LENGTH = 512

@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from batchgen.manifest.reading import Location
+
+Kind = Literal["prompt", "template", "file", "pictures"]
+
+KINDS: Final[tuple[Kind, ...]] = ("prompt", "template", "file", "pictures")
+"""What an entry of `prompts` may be; each has exactly one of these keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One item of `prompts`: a text, a template, a file with one of these in each line, or pictures that tell one."""
 
-    kind: Literal["prompt", "template", "file", "pictures"]
+    kind: Kind
     text: str
     """The prompt, kept literally; the template; or the path of the file or pattern of pictures, relative to the
     manifest."""

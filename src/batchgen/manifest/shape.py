@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.manifest.manifest import Entry, Manifest, Subset
+from batchgen.manifest.manifest import KINDS, Entry, Manifest, Subset
 from batchgen.manifest.reading import Document, Location, parse_json, parse_yaml, read_text
 from batchgen.parts import FIELDS
 from batchgen.sampling.names import explain_field
@@ -213,7 +213,7 @@ class _Shape:
         """Return one item of `prompts`."""
         if not isinstance(value, dict):
             return Entry(kind="prompt", text=self.text(at, value), where=self.where(at))
-        kinds = [key for key in ("prompt", "template", "file", "pictures") if key in value]
+        kinds = [key for key in KINDS if key in value]
         if len(kinds) != 1:
             keys = ", ".join(value) or "nothing"
             hint = "" if kinds else "; a text with a colon in it needs quotes"
@@ -232,7 +232,7 @@ class _Shape:
         if not isinstance(lenient, bool):
             self.fail((*at, "lenient"), f"lenient: must be true or false, not {_shown(lenient)}")
         return Entry(
-            kind=kind,  # type: ignore[arg-type]  # one of the four above
+            kind=kind,
             text=text,
             fields=rest,
             name=labels.get("name"),

@@ -1,7 +1,7 @@
 """Plain values -> strict YAML that `reading` reads back equal."""
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -16,10 +16,13 @@ def manifest_text(document: Any) -> str:
 
 
 # libyaml's, where PyYAML was built with it: 20 times as fast, which tells with 100,000 prompts.
-_Fastest: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+if TYPE_CHECKING:  # both have the same methods
+    _Fastest = yaml.SafeDumper
+else:
+    _Fastest = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_Fastest):  # type: ignore[misc]  # either class; they have the same methods
+class _Dumper(_Fastest):
     """Quotes every text that might be read as something else, and never writes an alias."""
 
     def ignore_aliases(self, _data: Any) -> bool:

@@ -68,19 +68,14 @@ def pull(wishes: Sequence[Wanted], download: Download) -> list[Path]:
 def from_hub(hub: str, revision: str, files: Sequence[str]) -> Path:
     """Fetch from the Hugging Face hub, into its cache; what is there already is not fetched again."""
     # Imported where a person asked for it: it takes a second, and reads its settings from the environment.
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - see above
-    from huggingface_hub.errors import (  # noqa: PLC0415 - see above
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - see above
 
     where = f"{hub} (revision {revision})"
     try:
         return Path(snapshot_download(hub, revision=revision, allow_patterns=list(files) or None))
-    except GatedRepoError as error:
+    except errors.GatedRepoError as error:
         raise ModelError("its licence must be accepted on its page first, then: hf auth login", where=where) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ModelError("there is no such repository or revision on the hub", where=where) from error
     except Exception as error:  # the hub's library lets through whatever its network library raises
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:150]

@@ -134,7 +134,7 @@ class Maker:
         start = Start(strength=hires.strength)
         source = first
         if hires.upscaler in RESAMPLERS:
-            start = replace(start, resize_filter=hires.upscaler)  # type: ignore[arg-type]  # one of those names
+            start = replace(start, resize_filter=check_field("resize_filter", hires.upscaler))
         else:
             source = upscaling(Stage(job=first), self._beside.upscaler(hires.upscaler), canvas)
         sampling = replace(first.sampling, steps=hires.steps or first.sampling.steps)

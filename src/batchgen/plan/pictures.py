@@ -4,7 +4,6 @@ What a picture says of itself is a field of its entry, but for what is swept: an
 the command line would otherwise have no say about any of them.
 """
 
-import glob
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from batchgen.manifest import Entry, Manifest
 from batchgen.manifest.reading import text_problem
 from batchgen.models.shelf import in_natural_order
 from batchgen.plan.fields import Confs
+from batchgen.shipped import at_home, matching
 
 _SAME: Final[Mapping[str, tuple[str, ...]]] = {"size": ("width", "height"), "seeds": ("seed",)}
 
@@ -83,10 +83,8 @@ class _Opening:
         self._said[text] = self._said.get(text, 0) + 1
 
     def _paths(self, entry: Entry) -> list[Path]:
-        named = self._folder / Path(entry.text).expanduser()
-        pattern = f"{named}/*" if named.is_dir() else str(named)
-        # Path.glob takes no pattern that begins at the root.
-        found = [named] if named.is_file() else [Path(each) for each in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+        named = self._folder / at_home(entry.text)
+        found = [named] if named.is_file() else matching(named / "*" if named.is_dir() else named)
         kept = in_natural_order(each for each in found if each.suffix.lower() in SUFFIXES and each.is_file())
         if not kept:
             raise ManifestError(f"pictures: there is none at {entry.text!r}", where=entry.where)

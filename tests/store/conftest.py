@@ -1,4 +1,5 @@
 import hashlib
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -110,3 +111,35 @@ def build_():
 @pytest.fixture
 def directory(tmp_path):
     return RunDirectory(tmp_path / "herons")
+
+
+def cut(path):
+    with path.open("rb+") as file:
+        file.truncate(path.stat().st_size - 1)
+
+
+def linked(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+HARMS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "no safetensors": lambda path: path.write_bytes(b"\x80\x04\x95" * 100),
+    "a header that never ends": lambda path: path.write_bytes(b"\xff" * 8 + b"{" * 100),
+    "cut": cut,
+    "a link": linked,
+    "a pipe": fifo,
+    "huge": lambda path: os.truncate(path, 1 << 33),
+}
+
+
+@pytest.fixture(params=HARMS)
+def harm(request):
+    """What may happen to any file: called with its path."""
+    return HARMS[request.param]

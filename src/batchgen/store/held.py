@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class Held:
         self.quarantined = recovered.quarantined
         self.done = dict(recovered.done)
         """Pictures by id, each with its file."""
+        self.rejected = recovered.rejected
+        """Ids of what a person does not want: it is not made again, and what is there of it stays."""
         self._missing = recovered.missing
         self._names = dict(recovered.names)
         self._journal = journal
@@ -90,18 +92,22 @@ class Held:
         owners = firsts | {each.picture.stem: each.id for each in self.done.values()}
         return {key: name for key, name in self._names.items() if owners[name] == key}
 
-    def save(self, *, manifest: str | None, settings: str | None, plan: Mapping[str, Any]) -> None:
+    def save(
+        self, *, manifest: str | None, settings: str | None, plan: Mapping[str, Any], sweep: str | None = None
+    ) -> None:
         """Keep what the run was asked to do, each file whole or not at all; files that say so already stay.
 
         Args:
             manifest: Text of the manifest as used, or None where there is none.
             settings: Text of the settings as used, or None.
             plan: JSON values: what was chosen once for the run.
+            sweep: Text of every cell that is asked for, as `asked.to_text` writes it, or None.
         """
         texts = {
             self.directory.manifest: manifest,
             self.directory.settings: settings,
             self.directory.plan: json.dumps(dict(plan), indent=1, sort_keys=True) + "\n",
+            self.directory.sweep: sweep,
         }
         for path, text in texts.items():
             if text is not None:
@@ -157,6 +163,23 @@ class Held:
     def fail(self, job_id: str, reason: str, attempts: int) -> None:
         """Write down that a job got no picture in this run; the next run tries it again."""
         self._journal.append("failed", id=job_id, reason=reason, attempts=attempts)
+        self._journal.sync()
+
+    def reject(self, job_ids: Iterable[str]) -> None:
+        """Write down that these jobs are not wanted; that survives anything when this returns. No file is touched."""
+        ids = tuple(job_ids)
+        self._judge("rejected", ids)
+        self.rejected |= frozenset(ids)
+
+    def accept(self, job_ids: Iterable[str]) -> None:
+        """Take back that these jobs were rejected."""
+        ids = tuple(job_ids)
+        self._judge("accepted", ids)
+        self.rejected -= frozenset(ids)
+
+    def _judge(self, event: str, job_ids: Iterable[str]) -> None:
+        for id_ in job_ids:
+            self._journal.append(event, id=id_)
         self._journal.sync()
 
     def _place(self, each: Fresh) -> None:

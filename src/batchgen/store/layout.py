@@ -1,9 +1,10 @@
 """Every path of a run directory; nothing else joins them.
 
 `outputs/<run>/` holds what belongs to the person: `manifest.yaml` and `settings.yaml` as used, `pictures/` and `clips/`
-with the record inside each, the same in `records/<id12>.json`, `sheets/` and `summary.json`. `.batchgen/` in it holds
-what belongs to batchgen: `lock`, `plan.json`, `journal.jsonl`, `worker.log`, `tmp/`, `latents/`, `interrupted/`,
-`frames/`, `posters/` and `quarantine/`. Clips that were joined are the person's, in `joined/`.
+with the record inside each, the same in `records/<id12>.json`, `sheets/`, `gallery/`, `compare.csv` and `summary.json`.
+`.batchgen/` in it holds what belongs to batchgen: `lock`, `plan.json`, `sweep.json`, `metrics.json`, `journal.jsonl`,
+`worker.log`, `tmp/`, `latents/`, `interrupted/`, `frames/`, `posters/` and `quarantine/`. Clips that were joined are
+the person's, in `joined/`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -78,6 +79,26 @@ class RunDirectory:
         return self.root / "sheets"
 
     @property
+    def charts(self) -> Path:
+        """The folder of the charts, as pictures."""
+        return self.sheets / "charts"
+
+    @property
+    def gallery(self) -> Path:
+        """The folder of the page that shows all pictures side by side."""
+        return self.root / "gallery"
+
+    @property
+    def comparison(self) -> Path:
+        """One row a place of the sweep: every field, times, metrics."""
+        return self.root / "compare.csv"
+
+    @property
+    def export(self) -> Path:
+        """Where pictures are copied, unless a person says where; the folder is theirs."""
+        return self.root / "export"
+
+    @property
     def joined(self) -> Path:
         """The folder of clips joined to longer ones; there is none before the first."""
         return self.root / "joined"
@@ -96,6 +117,21 @@ class RunDirectory:
     def plan(self) -> Path:
         """What was asked for, and what was chosen once for the run, such as batch sizes."""
         return self.hidden / "plan.json"
+
+    @property
+    def sweep(self) -> Path:
+        """What was asked for, cell by cell, so that it can be looked at where no model is."""
+        return self.hidden / "sweep.json"
+
+    @property
+    def metrics(self) -> Path:
+        """How far pictures are from one another, so that it need not be worked out again."""
+        return self.hidden / "metrics.json"
+
+    @property
+    def compared(self) -> Path:
+        """What the last comparison was made of, and what it left."""
+        return self.hidden / "compared.json"
 
     @property
     def journal(self) -> Path:
@@ -184,11 +220,22 @@ class RunDirectory:
         """
         # Whoever packed the directory chose where its links point, and what is in there is emptied, moved and cut.
         kept = self.latents, self.interrupted, self.frames, self.posters, self.quarantine
-        folders = self.hidden, self.tmp, *kept, self.pictures, self.clips, self.records, self.sheets, self.joined
+        folders = (
+            self.hidden,
+            self.tmp,
+            *kept,
+            self.pictures,
+            self.clips,
+            self.records,
+            self.sheets,
+            self.charts,
+            self.gallery,
+            self.joined,
+        )
         in_place = self.lock, self.journal, self.worker_log
         for path in (*folders, *in_place):
             if path.is_symlink():
                 yield path, "is a symbolic link, and batchgen writes and deletes there; put a real one in its place"
-        for path in (*in_place, self.plan, self.manifest, self.settings):
+        for path in (*in_place, self.plan, self.sweep, self.manifest, self.settings):
             if not (path in in_place and path.is_symlink()) and is_no_file(path):
                 yield path, "is no file, and batchgen reads and writes one there; move it away"

@@ -1,5 +1,6 @@
 """What README and docs say is run, on the fake engine where pictures do not matter."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -58,6 +59,9 @@ def test_every_command_of_the_command_page_works_as_printed(line, tmp_path):
     types("batchgen run demo runtime.engine=fake steps=2 sampler=euler --limit 2", tmp_path)
     record = next((tmp_path / "outputs/demo/records").glob("*.json"))
     picture = next((tmp_path / "outputs/demo/pictures").glob("*.png"))
+    marked = {json.loads(record.read_bytes())["id"][:16]: {"verdict": "keep", "stars": 5}}
+    marks = {"batchgen": "marks", "format": 1, "run": "demo", "marks": marked}
+    (tmp_path / "marks.json").write_text(json.dumps(marks))
     line = line.replace("outputs/demo/records/1f2e3d4c5b6a.json", str(record)).replace("/tmp/look", str(tmp_path / "l"))
     line = line.replace("outputs/demo/pictures/NAME.png", shlex.quote(str(picture)))
 

@@ -14,6 +14,8 @@ class Started:
     """Different pictures that the manifest asks for."""
     done: int
     """Of these, already there."""
+    rejected: int = 0
+    """Asked for as well, and not to be made: a person rejected them. They are none of `asked`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ def test_the_summary_says_what_was_made_what_failed_and_why_and_what_is_left(dir
     with hold(directory), found.kept(directory):
         told(found, directory)
         found.sheets = [directory.sheets / "heron.png"]
+        found.gallery = directory.gallery / "index.html"
+        found.findings = ["euler is nearest"]
         found.joined = {"f0": directory.joined / "heron.mp4"}
 
     assert summary(directory) == {
@@ -53,6 +55,8 @@ def test_the_summary_says_what_was_made_what_failed_and_why_and_what_is_left(dir
         "left": 2,
         "pictures": "pictures",
         "sheets": ["sheets/heron.png"],
+        "gallery": "gallery/index.html",
+        "findings": ["euler is nearest"],
         "joined": ["joined/heron.mp4"],
     }
     assert not list(directory.tmp.iterdir())
@@ -66,6 +70,17 @@ def test_it_says_whether_all_is_there(directory, failed, ended):
         told(found, directory, failed=failed, left=0)
 
     assert summary(directory)["ended"] == ended
+
+
+def test_what_was_rejected_is_counted_and_none_of_what_is_missing(directory):
+    found = account()
+
+    with hold(directory), found.kept(directory):
+        found(Started(directory=directory.root, asked=10, done=4, rejected=3))
+        found(Ended(made=6, failed=0, left=0, seconds=1.0))
+
+    assert {"asked": 13, "there_before": 4, "made": 6, "left": 0, "rejected": 3}.items() <= summary(directory).items()
+    assert summary(directory)["ended"] == "complete"
 
 
 def test_a_run_that_was_interrupted_has_one_too(directory):

@@ -1,7 +1,6 @@
 """`batchgen plan`: what `run` would do with the same words, and why. It renders nothing and writes nothing."""
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,8 +8,10 @@ import click
 from batchgen.cli.asking import Asked, Request, ask, asking, growing, near
 
 if TYPE_CHECKING:
-    from batchgen.plan.plan import Group, Plan, Reason
+    from batchgen.plan.plan import Group, Plan
     from batchgen.preflight.clip_memory import ClipMemory, Memory
+    from batchgen.store.held import Held
+    from batchgen.store.history import History
 
 
 @click.command(short_help="Say what run would do, and why; render nothing.")
@@ -31,7 +32,7 @@ def plan(request: Request, limit: int | None, each: bool, as_json: bool) -> int:
     from batchgen.store.history import history
 
     for asked in ask(request):
-        made = plan_of(asked, history(asked.directory).known)[0].first(limit)
+        made = plan_of(asked, history(asked.directory))[0].first(limit)
         if as_json:
             click.echo(json.dumps(_facts(asked, made), ensure_ascii=False, indent=2))
         else:
@@ -39,8 +40,8 @@ def plan(request: Request, limit: int | None, each: bool, as_json: bool) -> int:
     return 0
 
 
-def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
-    """Plan what is asked for beside what is `known` of the run directory; return the batch size with it."""
+def plan_of(asked: Asked, found: "History | Held") -> "tuple[Plan, int]":
+    """Plan what is asked for beside what was `found` in the run directory; return the batch size with it."""
     from batchgen.plan.plan import make_plan
     from batchgen.run.batches import choose_batch, kept_batch
     from batchgen.store.interrupted import interrupted
@@ -50,7 +51,15 @@ def plan_of(asked: Asked, known: "Mapping[str, Reason]") -> "tuple[Plan, int]":
     batch = choose_batch(asked.settings.runtime, canvases, kept_batch(asked.directory), frames=frames)
     with growing():
         begun = interrupted(asked.directory)
-        return make_plan(asked.sweep.cells, known, batch=batch, order=asked.manifest.order, begun=begun), batch
+        made = make_plan(
+            asked.sweep.cells,
+            found.known,
+            batch=batch,
+            order=asked.manifest.order,
+            begun=begun,
+            rejected=found.rejected,
+        )
+    return made, batch
 
 
 def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
@@ -58,9 +67,10 @@ def in_words(asked: Asked, made: "Plan", *, each: bool) -> list[str]:
     from batchgen.cli.progress import count
 
     what = asked.what
-    asked_for = count(made.asked, what)
+    numbers = [f"{count(made.asked, what)} asked for", f"{len(made.done):,} there", f"{made.to_make:,} to make"]
+    numbers += [f"{len(made.rejected):,} rejected"] if made.rejected else []
     lines = [
-        f"{near(asked.directory.root)}: {asked_for} asked for, {len(made.done):,} there, {made.to_make:,} to make",
+        f"{near(asked.directory.root)}: {', '.join(numbers)}",
         *(f"  {group.model.name} ({group.model.family}): {_counted(group, what)}" for group in made.groups),
         *(_clip_in_words(clip, how) for clip, how in _clips(asked, made)),
     ]
@@ -145,6 +155,7 @@ def _facts(asked: Asked, made: "Plan") -> dict[str, Any]:
         "asked": made.asked,
         "done": len(made.done),
         "to_make": made.to_make,
+        "rejected": len(made.rejected),
         "groups": [
             {
                 "model": group.model.name,

@@ -1,13 +1,14 @@
 """`batchgen promote RUN --pick ID`: the manifest that renders chosen pictures again, with more."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.asking import Hashed, near
+from batchgen.cli.asking import Hashed, near, printable
 from batchgen.cli.importing import write_out
 
 if TYPE_CHECKING:
@@ -18,28 +19,77 @@ if TYPE_CHECKING:
     from batchgen.settings import Settings
     from batchgen.store.history import Done, History
     from batchgen.store.layout import RunDirectory
+    from batchgen.store.marks import Mark
 
 Fields = Mapping[str, tuple[Any, ...]]
 
-_FEWEST = 4
-"""Digits of an id."""
-
 _LIMIT = 1_000_000
 """Pictures of a manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Marked:
+    """Pictures that are chosen by what a gallery's marks say of them."""
+
+    file: Path
+    stars: int | None
+    """At least so many, or None: those with the verdict keep."""
+
+    def chooses(self, mark: "Mark") -> bool:
+        """Say whether a mark is one of those."""
+        return mark.verdict == "keep" if self.stars is None else mark.stars >= self.stars and mark.verdict != "reject"
+
+    def __str__(self) -> str:
+        """What the pictures have."""
+        return "marked as kept" if self.stars is None else f"of {self.stars} stars or more, and not rejected"
+
+
+def _marking(command: Callable[..., int]) -> Callable[..., int]:
+    """Give `command` the options that choose by marks; it receives them as `marked`, None where there are none."""
+
+    @click.option("--marks", type=click.Path(path_type=Path), metavar="FILE", help="All that a gallery's marks keep.")
+    @click.option(
+        "--stars", type=click.IntRange(1, 5), metavar="N", help="Of --marks, all with N stars or more instead."
+    )
+    @wraps(command)
+    def with_marks(*arguments: Any, marks: Path | None, stars: int | None, **others: Any) -> int:
+        from batchgen.errors import UsageError
+
+        if marks is None and stars is not None:
+            raise UsageError("stars of which gallery? Name the file that it exported with --marks", where="--stars")
+        return command(*arguments, marked=_Marked(file=marks, stars=stars) if marks else None, **others)
+
+    return with_marks
 
 
 @click.command(short_help="Make a manifest of chosen pictures, with more steps or larger.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("words", nargs=-1, metavar="[ID|NAME]... [KEY=VALUE]...")
 @click.option("--pick", "picks", multiple=True, metavar="ID|NAME", help="A picture: 4 digits of its id, or its file.")
+@_marking
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="MANIFEST", help="Write here, not to stdout.")
-def promote(run: Path, words: tuple[str, ...], picks: tuple[str, ...], output: Path | None) -> int:
+@click.option("--dry-run", is_flag=True, help="Say which pictures are chosen; write nothing.")
+def promote(
+    run: Path,
+    words: tuple[str, ...],
+    picks: tuple[str, ...],
+    marked: _Marked | None,
+    output: Path | None,
+    *,
+    dry_run: bool,
+) -> int:
     """Write the manifest that renders chosen pictures of a run again, with what is said of them changed or added.
 
     \b
     batchgen promote outputs/demo --pick 1f2e 77ab upscale=4x-UltraSharp -o large.yaml
     batchgen promote outputs/demo --pick a-red-circle_euler_s0_1f2e3d4c.png hires=1.5 -o large.yaml
     batchgen promote outputs/demo --pick 1f2e steps=40,80 seeds=0..7 > more.yaml
+    batchgen promote outputs/demo --marks marks.json steps=40 -o kept.yaml
+    batchgen promote outputs/demo --marks marks.json --stars 4 upscale=4x-UltraSharp -o best.yaml
+
+    --marks takes the file that a run's gallery exports, and chooses what is marked there as kept; with --stars N, what
+    has N stars or more instead, kept or not, unless it is marked as rejected. Pictures that are named by --pick are
+    chosen as well, whatever their marks.
 
     `upscale` and `hires` go on from the picture as it is. It is not rendered again if the manifest is run in the same
     run directory: so the manifest has the run's name, or the last line here says `--into`. That directory then keeps
@@ -56,19 +106,53 @@ def promote(run: Path, words: tuple[str, ...], picks: tuple[str, ...], output: P
     past = history(directory)
     if not past.done:
         raise UsageError("no run directory with pictures in it", where=str(run))
-    named = [*picks, *(word for word in words if "=" not in word)]
     said = parse_words([word for word in words if "=" in word])
-    if not named:
-        raise UsageError("which pictures? --pick with digits of an id, or the name of a file", where="--pick")
     settings = load_settings(said, cwd=Path.cwd())
-    chosen = [_picked(word, past.done.values()) for word in dict.fromkeys(named)]
-    found = [_imported(each, directory, settings) for each in dict.fromkeys(chosen)]
+    chosen = _chosen(directory, past, [*picks, *(word for word in words if "=" not in word)], marked)
+    found = [_imported(each, directory, settings) for each in chosen]
     promoted = _Promoted(found=found, fields=said.fields, name=_name(directory), output=output)
     sweep = promoted.sweep(settings)
-    write_out(promoted.text, output)
-    for line in (*_changed(promoted, chosen, settings), *_told(sweep, past), _next(promoted, directory, settings)):
+    if dry_run:
+        click.echo("\n".join(_listed(chosen)))
+    else:
+        write_out(promoted.text, output)
+    then = [] if dry_run else [_next(promoted, directory, settings)]
+    for line in (*_changed(promoted, chosen, settings), *_told(sweep, past), *then):
         click.echo(line, err=True)
     return 0
+
+
+def _chosen(directory: "RunDirectory", past: "History", named: Sequence[str], marked: _Marked | None) -> "list[Done]":
+    """Return the pictures that are named or marked, each once; UsageError: there are none, or a word names none."""
+    from batchgen.cli.picking import pictures_in
+    from batchgen.cli.progress import count
+    from batchgen.errors import UsageError
+
+    if not named and marked is None:
+        message = (
+            "which pictures? --pick with digits of an id, or the name of a file; or --marks with that of a gallery"
+        )
+        raise UsageError(message, where="--pick")
+    pictures, name = pictures_in(directory, past), directory.root.resolve().name
+    ids = [pictures.named(word) for word in named]
+    for word, id_ in zip(named, ids, strict=True):
+        if id_ not in past.done:
+            raise UsageError("was never made, so nothing can be made of it", where=word)
+    found = [] if marked is None else pictures.marked(marked.file, name, marked.chooses)
+    if marked and (never := [id_ for id_ in found if id_ not in past.done]):
+        which = f"{count(len(never), 'picture')}, the first of {never[0][:12]}"
+        click.echo(f"warning: {marked.file}: left out, for nothing was made yet: {which}", err=True)
+    chosen = [past.done[id_] for id_ in dict.fromkeys([*ids, *found]) if id_ in past.done]
+    if not chosen and marked:
+        raise UsageError(f"no picture is {marked}", where=str(marked.file))
+    return chosen
+
+
+def _listed(chosen: "Sequence[Done]") -> Iterator[str]:
+    from batchgen.cli.progress import count
+
+    yield from (printable(each.picture.name) for each in chosen)
+    yield f"{count(len(chosen), 'picture')} chosen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,26 +234,6 @@ def _instead(fields: Fields) -> set[str]:
     return {each for name in fields for each in names.get(name, ())}
 
 
-def _picked(word: str, done: "Iterable[Done]") -> "Done":
-    """Return the picture that a word names; UsageError: there is none, or several."""
-    from batchgen.errors import UsageError
-
-    every = list(done)
-    name = Path(word).name
-    if named := [each for each in every if name in (each.picture.name, each.picture.stem)]:
-        return named[-1]
-    digits = word.lower()
-    if not set(digits) <= set("0123456789abcdef"):
-        raise UsageError("no picture of this run has such a name, and it is no id", where=word)
-    if len(digits) < _FEWEST:
-        raise UsageError(f"an id is given by at least {_FEWEST} digits", where=word)
-    found = [each for each in every if each.id.startswith(digits)]
-    if len(found) != 1:
-        some = ", ".join(each.id[:12] for each in found[:5])
-        raise UsageError(f"several ids begin so: {some}" if found else "no id in this run begins so", where=word)
-    return found[0]
-
-
 def _imported(done: "Done", directory: "RunDirectory", settings: "Settings") -> "Imported":
     """Return what the record of a picture says, with names of weights and paths of pictures."""
     from dataclasses import replace
@@ -233,11 +297,12 @@ def _told(sweep: "Sweep", past: "History") -> Iterator[str]:
     from batchgen.cli.progress import count
     from batchgen.plan.plan import THERE, make_plan
 
-    plan = make_plan(sweep.cells, past.known, batch=1)
+    plan = make_plan(sweep.cells, past.known, batch=1, rejected=past.rejected)
     there = {id_ for id_, reason in past.known.items() if reason in THERE}
     begun = {stage.id for cell in sweep.cells for stage in _stages(cell.job)} & there
     reused = f"; {count(len(begun), 'picture')} that they begin with {'is' if len(begun) == 1 else 'are'} there"
-    yield f"{count(plan.asked, 'picture')} asked for, {plan.to_make:,} to make{reused if begun else ''}"
+    rejected = f", {len(plan.rejected):,} rejected" if plan.rejected else ""
+    yield f"{count(plan.asked, 'picture')} asked for, {plan.to_make:,} to make{rejected}{reused if begun else ''}"
 
 
 def _stages(job: "Job") -> "Iterator[Job]":

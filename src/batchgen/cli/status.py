@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def status(run: Path, as_json: bool) -> int:
-    """Say how far a run is: pictures asked for, made, failed and left, and who is at work on it.
+    """Say how far a run is: pictures asked for, made, failed, left and rejected, and who is at work on it.
 
     \b
     batchgen status outputs/demo
@@ -43,14 +43,16 @@ def _status(run: Path) -> dict[str, Any]:
     past = history(directory)
     asked = _asked(directory)
     done = {id_ for id_, reason in past.known.items() if reason in THERE}
-    failed = {id_: reason for id_, reason in past.failed.items() if id_ in asked - done}
+    wanted = asked - past.rejected
+    failed = {id_: reason for id_, reason in past.failed.items() if id_ in wanted - done}
     holder = at_work(directory.lock)
     return {
         "asked": len(asked),
-        "made": len(asked & done),
-        "clips": sum(is_clip(past.done[id_].picture) for id_ in asked & done),
+        "made": len(wanted & done),
+        "clips": sum(is_clip(past.done[id_].picture) for id_ in wanted & done),
         "failed": failed,
-        "left": len(asked - done),
+        "left": len(wanted - done),
+        "rejected": len(asked & past.rejected),
         "no_longer_asked_for": len(done - asked),
         "held_by": None if holder is None else {"host": holder.host, "pid": holder.pid},
     }
@@ -75,7 +77,8 @@ def _asked(directory: "RunDirectory") -> set[str]:
 
 def _in_words(run: Path, found: dict[str, Any]) -> str:
     what = "clips" if found["made"] and found["clips"] == found["made"] else "pictures"
-    lines = [f"{run}: {found['made']} of {found['asked']} {what} are there, {found['left']} left"]
+    rejected = f", {found['rejected']} rejected" if found["rejected"] else ""
+    lines = [f"{run}: {found['made']} of {found['asked']} {what} are there, {found['left']} left{rejected}"]
     if found["held_by"]:
         lines.append(f"at work: process {found['held_by']['pid']} on {found['held_by']['host']}")
     if found["no_longer_asked_for"]:

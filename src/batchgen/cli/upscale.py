@@ -47,7 +47,7 @@ def upscale(words: tuple[str, ...], bounds: Bounds, into: Path | None, only_plan
     if only_plan:
         from batchgen.cli.plan import in_words, plan_of
 
-        made = plan_of(asked, history(asked.directory).known)[0].first(bounds.most)
+        made = plan_of(asked, history(asked.directory))[0].first(bounds.most)
         click.echo("\n".join(in_words(asked, made, each=False)))
         return 0
     asked, may_begin = ready(asked)

@@ -54,17 +54,21 @@ class Plan:
     """Ids that are asked for and there."""
     stale: tuple[str, ...]
     """Ids that are there and no longer asked for."""
+    rejected: tuple[str, ...] = ()
+    """Ids that are asked for and that a person rejected, there or not: neither done nor to make. One that something
+    else begins with may have to be made all the same, as a stage."""
     built_on: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Ids of the jobs to make that begin with frames of a clip, by the id of the clip."""
 
     @property
     def asked(self) -> int:
         """Different jobs that are asked for; stages that nobody asks for by themselves are none of them."""
-        return sum(reason is not Reason.STAGE for reason in self.reasons.values()) + len(self.done)
+        own = sum(reason is not Reason.STAGE for reason in self.reasons.values())
+        return own + len(self.done) + len(self.rejected)
 
     @property
     def wanted(self) -> int:
-        """Different jobs that are asked for or built on."""
+        """Different jobs that are asked for and not rejected, or built on."""
         return len(self.reasons) + len(self.done)
 
     @property
@@ -118,8 +122,9 @@ def make_plan(
     batch: int,
     order: Order = "grouped",
     begun: Iterable[Sequence[str]] = (),
+    rejected: Container[str] = (),
 ) -> Plan:
-    """Plan the jobs of `cells` that are not there.
+    """Plan the jobs of `cells` that are neither there nor rejected.
 
     Args:
         cells: Everything that is asked for. Cells of equal jobs are made once, under the first one's name.
@@ -127,23 +132,27 @@ def make_plan(
         batch: Jobs in one forward pass at most, at least 1.
         order: What comes first within a model.
         begun: Ids of batches whose denoising was interrupted: each that is still to be made whole is formed again.
+        rejected: Ids of what a person does not want. What is there of it serves as a stage as before.
     """
     unique: dict[str, Cell] = {}
     for cell in cells:
         unique.setdefault(cell.job.id, cell)
+    wanted = {id_: cell for id_, cell in unique.items() if id_ not in rejected}
     there = {id_ for id_, reason in known.items() if reason in THERE}
-    there -= _without_frames(unique, known, there)
-    stages = stages_of(unique, there)
-    # All cells are put in order, so that what is done does not change the order of the rest.
-    ordered = [cell for cell in in_order([*unique.values(), *stages.values()], order) if cell.job.id not in there]
+    there -= _without_frames(wanted, known, there)
+    stages = stages_of(wanted, there)
+    to_make = (wanted.keys() | stages.keys()) - there
+    # All cells are put in order, so that what is done or rejected does not change the order of the rest.
+    ordered = [cell for cell in in_order([*(unique | stages).values()], order) if cell.job.id in to_make]
     return Plan(
         groups=_groups(ordered, batch, tuple(begun)),
         reasons={
             cell.job.id: Reason.STAGE if cell.job.id in stages else known.get(cell.job.id, Reason.NEW)
             for cell in ordered
         },
-        done=tuple(id_ for id_ in unique if id_ in there),
+        done=tuple(id_ for id_ in wanted if id_ in there),
         stale=tuple(id_ for id_ in known if id_ in there and id_ not in unique),
+        rejected=tuple(id_ for id_ in unique if id_ not in wanted),
         built_on=clips_built_on(ordered),
     )
 

@@ -67,9 +67,10 @@ def _files(place: Path) -> list[Path]:
     pictures = sorted(directory.pictures.glob(f"*{PICTURE_SUFFIX}"))
     pictures += sorted(path for path in directory.clips.glob("*") if path.suffix in CLIP_SUFFIXES.values())
     # Of a picture that is gone its record may still tell what its pixels were.
-    done = history(directory).done.values()
-    there = {each.picture for each in done if not each.missing}
-    gone = (each for each in done if each.missing and (each.picture in there or not each.picture.exists()))
+    past = history(directory)
+    there = {each.picture for each in past.done.values() if not each.missing}
+    missing = (each for each in past.done.values() if each.missing and each.id not in past.rejected)
+    gone = (each for each in missing if each.picture in there or not each.picture.exists())
     return pictures + [directory.record(each.id) for each in gone]
 
 

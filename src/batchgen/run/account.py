@@ -44,12 +44,14 @@ class Account:
         """
         self.failures: list[Failure] = []
         self.sheets: Sequence[Path] = ()
+        self.gallery: Path | None = None
+        self.findings: Sequence[str] = ()
         self.joined: Mapping[str, Path] = {}
         self._started = started
         self._show = show
         self._name_of = name_of
         self._later = later
-        self._asked = self._there = 0
+        self._asked = self._there = self._rejected = 0
         self._ended = Ended(made=0, failed=0, left=0, seconds=0.0)
         self._how = ""
 
@@ -57,8 +59,8 @@ class Account:
         """Take `event` into account and pass it on."""
         self._show(event)
         match event:
-            case Started(asked=asked, done=done):
-                self._asked, self._there = asked + self._later, done
+            case Started(asked=asked, done=done, rejected=rejected):
+                self._asked, self._there, self._rejected = asked + self._later + rejected, done, rejected
             case Failed(id=id_, reason=reason):
                 self.failures.append(Failure(id=id_, name=self._name_of(id_), reason=reason))
             case Ended():
@@ -77,9 +79,12 @@ class Account:
             "there_before": self._there,
             "made": made,
             "failed": [asdict(failure) for failure in self.failures],
-            "left": self._asked - self._there - made - len(self.failures),
+            "left": self._asked - self._there - self._rejected - made - len(self.failures),
+            **({"rejected": self._rejected} if self._rejected else {}),
             "pictures": directory.relative(directory.pictures),
             "sheets": [directory.relative(sheet) for sheet in self.sheets],
+            "gallery": None if self.gallery is None else directory.relative(self.gallery),
+            "findings": list(self.findings),
             "joined": [directory.relative(clip) for clip in self.joined.values()],
         }
 
@@ -106,7 +111,7 @@ class Account:
         ended = self._ended
         if ended.left:
             return INTERRUPTED if ended.interrupted else STOPPED
-        return COMPLETE if self._asked == self._there + ended.made else MISSING
+        return COMPLETE if self._asked == self._there + self._rejected + ended.made else MISSING
 
     def _write(self, directory: RunDirectory) -> None:
         text = json.dumps(self.facts(directory), indent=2, ensure_ascii=False) + "\n"

@@ -120,7 +120,8 @@ def run(plan: Plan, held: Held, work: Work, listen: Listener) -> Summary:
     held.keep_frames_of(plan.built_on.keys() | work.joined)  # a run that was killed may have left others
     needed = {clip: jobs for clip, jobs in plan.built_on.items() if clip not in work.joined}
     tally = _Tally(held, listen, Summary(left=plan.to_make), needed)
-    listen(Started(directory=held.directory.root, asked=plan.wanted, done=len(plan.done)))
+    there, rejected = len(plan.done), len(plan.rejected)
+    listen(Started(directory=held.directory.root, asked=plan.wanted, done=there, rejected=rejected))
     signals = Signals(work.until)
     try:
         _make(plan, held, work, signals, tally)

@@ -1,4 +1,4 @@
-"""What a run directory says of itself: which pictures are done, and which failed. Reading changes nothing."""
+"""What a run directory says of itself: which pictures are done, failed or rejected. Reading changes nothing."""
 
 import json
 import os
@@ -45,6 +45,8 @@ class History:
     """Why, by id, for those that failed and were not made since."""
     names: Mapping[str, str]
     """The name, without suffix, that each picture was first given, by id."""
+    rejected: frozenset[str]
+    """Ids of what a person does not want: it is not made again. Its picture may be there all the same."""
 
     @property
     def known(self) -> Mapping[str, Reason]:
@@ -83,6 +85,7 @@ def told(directory: RunDirectory, entries: Iterable[Entry]) -> History:
     done: dict[str, Done] = {}
     failed: dict[str, str] = {}
     names: dict[str, str] = {}
+    rejected: set[str] = set()
     owners: dict[Path, str] = {}  # A picture that is gone may have left its name to another one.
     for entry in entries:
         if _is_done(directory, entry):
@@ -92,8 +95,12 @@ def told(directory: RunDirectory, entries: Iterable[Entry]) -> History:
             failed.pop(each.id, None)
         elif entry.get("event") == "failed" and _is_id(entry.get("id")) and isinstance(entry.get("reason"), str):
             failed[entry["id"]] = entry["reason"]
+        elif entry.get("event") == "rejected" and _is_id(entry.get("id")):
+            rejected.add(entry["id"])
+        elif entry.get("event") == "accepted" and _is_id(entry.get("id")):
+            rejected.discard(entry["id"])
     done = {key: replace(each, missing=owners[each.picture] != key or _is_missing(each)) for key, each in done.items()}
-    return History(done=done, failed=failed, names=names)
+    return History(done=done, failed=failed, names=names, rejected=frozenset(rejected))
 
 
 def upscaled(directory: RunDirectory) -> tuple[Path, ...]:

@@ -34,6 +34,8 @@ class Recovered:
     """Where doubtful files lie now."""
     names: Mapping[str, str]
     """The name, without suffix, that each picture was first given, by id."""
+    rejected: frozenset[str]
+    """Ids of what a person does not want, whether or not it is there."""
 
 
 def recover(directory: RunDirectory, journal: Journal) -> Recovered:
@@ -68,7 +70,14 @@ def recover(directory: RunDirectory, journal: Journal) -> Recovered:
                 sync_directory(folder)
         journal.sync()
     names = {each.id: each.picture.stem for each in done.values()} | dict(past.names)
-    return Recovered(done=done, missing=missing, adopted=tuple(adopted), quarantined=tuple(moved), names=names)
+    return Recovered(
+        done=done,
+        missing=missing,
+        adopted=tuple(adopted),
+        quarantined=tuple(moved),
+        names=names,
+        rejected=past.rejected,
+    )
 
 
 def _empty(folder: Path) -> None:

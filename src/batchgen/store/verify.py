@@ -5,6 +5,7 @@ No lock is taken, so it can be asked at any time; beside a run at work, what is 
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Verified:
     """What was looked at, and what is wrong with it."""
 
     pictures: int
-    """That the journal tells of, clips among them."""
+    """That the journal tells of, clips among them; not those that a person rejected and deleted."""
     clips: int
     findings: tuple[Finding, ...]
 
@@ -47,19 +48,21 @@ def verify(directory: RunDirectory) -> Verified:
     pictures, records = _names(directory.pictures) + _names(directory.clips), _names(directory.records)
     blocked = dict(directory.obstacles())
     reading, unread = _journal(directory)
-    done = told(directory, reading.entries).done
+    past = told(directory, reading.entries)
+    done = past.done
     owners = {each.picture: each for each in done.values() if not each.missing}
+    to_see = [each for each in done.values() if not (each.id in past.rejected and _is_gone(each, owners))]
     findings = [
         *(Finding(kind="altered", file=path, what=why) for path, why in blocked.items()),
         *(each for each in unread if each.file not in blocked),
         *_of_journal(directory, reading, any_pictures=bool(pictures)),
         *(each for each in _of_plan(directory) if each.file not in blocked),
-        *(finding for each in done.values() for finding in _of_one(directory, each, owners)),
+        *(finding for each in to_see for finding in _of_one(directory, each, owners)),
         *_strangers(pictures, done),
         *_lone_records(directory, records, done),
     ]
-    clips = sum(is_clip(each.picture) for each in done.values())
-    return Verified(pictures=len(done), clips=clips, findings=tuple(findings))
+    clips = sum(is_clip(each.picture) for each in to_see)
+    return Verified(pictures=len(to_see), clips=clips, findings=tuple(findings))
 
 
 def _names(folder: Path) -> list[Path]:
@@ -95,6 +98,10 @@ def _of_plan(directory: RunDirectory) -> Iterator[Finding]:
         yield Finding(kind="altered", file=directory.plan, what=f"cannot be read: {error.strerror}")
     except (ValueError, RecursionError):
         yield Finding(kind="torn", file=directory.plan, what="is not JSON")
+
+
+def _is_gone(each: Done, owners: Mapping[Path, Done]) -> bool:
+    return not os.path.lexists(each.picture) or owners.get(each.picture, each) is not each
 
 
 def _of_one(directory: RunDirectory, each: Done, owners: Mapping[Path, Done]) -> Iterator[Finding]:

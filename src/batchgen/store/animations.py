@@ -26,8 +26,11 @@ LOSSLESS = 100
 _TRAILER = b";"
 _COMMENT = b"!\xfe"
 """What a comment begins with, GIF89a section 24."""
-_HAS_XMP = 0x04
-"""The flag of the chunk VP8X that there is a chunk `XMP `, RFC 9649."""
+_IMAGE = 0x2C
+"""What an image begins with, section 20."""
+_HAS_XMP, _HAS_EXIF = 0x04, 0x08
+"""The flags of the chunk VP8X that there is a chunk `XMP ` or `EXIF`, RFC 9649."""
+_TEXTS = b"XMP ", b"EXIF"
 
 _BEFORE = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
 _XMP = f'{_BEFORE}<rdf:Description rdf:about="" xmlns:batchgen="urn:batchgen"><batchgen:record>'
@@ -86,8 +89,7 @@ def _lengths(film: Film, unit: int) -> list[int]:
 def gif_with_text(source: Path, target: Path, text: str) -> None:
     """Write the GIF `source` as a new file with `text` in a comment."""
     data, record = source.read_bytes(), text.encode()
-    flags = data[10]
-    begin = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)  # behind the header and the colours for all frames
+    begin = 13 + _colours(data[10])  # behind the header and the colours for all frames
     blocks = (record[at : at + 255] for at in range(0, len(record), 255))
     comment = _COMMENT + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
     write_new(target, data[:begin] + comment + data[begin:])
@@ -107,6 +109,52 @@ def webp_with_text(source: Path, target: Path, text: str) -> None:
     data += b"XMP " + len(packet).to_bytes(4, "little") + packet + b"\0" * (len(packet) % 2)
     data[4:8] = (len(data) - 8).to_bytes(4, "little")
     write_new(target, bytes(data))
+
+
+def gif_without_text(source: Path, target: Path) -> None:
+    """Write the GIF `source` as a new file without comments. StoreError: it is none that can be read."""
+    data = content(source)
+    try:
+        kept = b"".join(part for part in _gif_parts(data) if not part.startswith(_COMMENT))
+    except IndexError as error:
+        raise StoreError("is no gif that can be read", where=str(source)) from error
+    write_new(target, kept)
+
+
+def _gif_parts(data: bytes) -> Iterator[bytes]:
+    """Yield header and blocks of a GIF89a, sections 17 to 27; IndexError: it ends in the middle of one."""
+    begin, end = 0, 13 + _colours(data[10])
+    while data[begin : begin + 1] != _TRAILER:
+        yield data[begin:end]
+        begin, end = end, end + 2  # an extension: what it begins with, and of which kind it is
+        if data[begin] == _IMAGE:
+            end = begin + 11 + _colours(data[begin + 9])
+        while data[begin] != _TRAILER[0] and data[end]:
+            end += data[end] + 1
+        end += 1
+    yield _TRAILER
+
+
+def _colours(flags: int) -> int:
+    """Return how many bytes a table of colours has, by the flags before it."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def webp_without_text(source: Path, target: Path) -> None:
+    """Write the WebP `source` as a new file without chunks of texts. StoreError: it is none that can be read."""
+    data = content(source)
+    kept, at = bytearray(data[:12]), 12
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        end += end % 2
+        if end > len(data):
+            raise StoreError("is torn", where=str(source))
+        kept += b"" if data[at : at + 4] in _TEXTS else data[at:end]
+        at = end
+    if kept[12:16] == b"VP8X":
+        kept[20] &= ~(_HAS_XMP | _HAS_EXIF)
+    kept[4:8] = (len(kept) - 8).to_bytes(4, "little")
+    write_new(target, bytes(kept))
 
 
 def gif_text(path: Path) -> str | None:

@@ -63,6 +63,8 @@ class _Way:
     encode: Callable[[Pixels, Film, Keeping, Path], None]
     add: Callable[[Path, Path, str], None]
     """Put a record's text into a copy of a file."""
+    remove: Callable[[Path, Path], None]
+    """Write a copy of a file without any text."""
     text: Callable[[Path], str | None]
     planes: Callable[[Path, Film], Iterable[bytes | memoryview]]
     """What is hashed."""
@@ -78,6 +80,7 @@ def _video(codec: Codec) -> _Way:
     return _Way(
         encode=lambda pixels, film, how, target: ffmpeg.encode(pixels, film, codec, how.quality, target),
         add=lambda source, target, text: ffmpeg.with_text(source, target, text, codec),
+        remove=lambda source, target: ffmpeg.without_text(source, target, codec),
         text=lambda path: ffmpeg.text_in(path, codec),
         planes=lambda path, film: ffmpeg.planes(path, film, codec),
         frames=lambda path, film: ffmpeg.frames(path, film, codec),
@@ -101,6 +104,7 @@ _WAYS: Mapping[str, _Way] = MappingProxyType(
         "gif": _Way(
             encode=lambda pixels, film, _, target: animations.write_gif(pixels, film, target),
             add=animations.gif_with_text,
+            remove=animations.gif_without_text,
             text=animations.gif_text,
             planes=lambda path, film: _data(animations.frames(path, film)),
             frames=animations.frames,
@@ -110,6 +114,7 @@ _WAYS: Mapping[str, _Way] = MappingProxyType(
         "webp": _Way(
             encode=lambda pixels, film, how, target: animations.write_webp(pixels, film, how.quality, target),
             add=animations.webp_with_text,
+            remove=animations.webp_without_text,
             text=animations.webp_text,
             planes=lambda path, film: _data(animations.frames(path, film)),
             frames=animations.frames,
@@ -122,6 +127,7 @@ _WAYS: Mapping[str, _Way] = MappingProxyType(
         "frames": _Way(
             encode=lambda pixels, _, how, target: zipped.write(pixels, how.compression, target),
             add=zipped.with_text,
+            remove=zipped.without_text,
             text=zipped.text_in,
             planes=lambda path, film: _data(zipped.frames(path, film)),
             frames=zipped.frames,
@@ -228,6 +234,29 @@ def embedded(path: Path) -> tuple[Record, str]:
     if text is None:
         raise StoreError("has no record of batchgen inside", where=str(path))
     return read(text, str(path)), text
+
+
+def write_bare(source: Path, target: Path) -> None:
+    """Write the clip at `source` as a new file without its record, synced; no frame is encoded anew.
+
+    Raises:
+        StoreError: it cannot be decoded to the end, or is not the clip that its record is of.
+        OSError: there is no room, or no such folder.
+    """
+    record, _ = embedded(source)
+    film, way = Film.told(record.get("output"), str(source)), _way_of(source)
+    try:
+        way.remove(source, target)
+        sync_file(target)
+        _see_bare(target, film, way, record["output"])
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _see_bare(file: Path, film: Film, way: _Way, output: Mapping[str, Any]) -> None:
+    if way.text(file) is not None or film.sha256(way.kind, way.planes(file, film)) != output.get("decoded_sha256"):
+        raise StoreError("without its record it is not the clip that its record is of", where=file.name)
 
 
 def text_in(path: Path) -> str | None:

@@ -139,6 +139,13 @@ def with_text(source: Path, target: Path, text: str, codec: Codec) -> None:
         _feed(child, [f";FFMETADATA1\ncomment={escaped}\n".encode()])
 
 
+def without_text(source: Path, target: Path, codec: Codec) -> None:
+    """Write the frames of the video `source` as a new file, as they are coded, and nothing else; errors as `encode`."""
+    words = [*_opened(source, codec), "-map", "0:v:0", "-map_metadata", "-1", "-map_chapters", "-1", "-c", "copy"]
+    with _running([*words, *codec.finish, *_to(target, codec)], where=source, stdin=subprocess.DEVNULL):
+        pass
+
+
 def text_in(path: Path, codec: Codec) -> str | None:
     """Return the text in the tag `comment`; None if there is none.
 

@@ -8,7 +8,8 @@ without a word and can then not open the file.
 import hashlib
 import io
 import stat
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from batchgen.engine import Pixels
 from batchgen.errors import StoreError
+from batchgen.store.content import content
 from batchgen.store.record import Record, read
 
 RECORD_KEY = "batchgen"
@@ -31,6 +33,8 @@ MAX_PIXELS = 16384 * 16384
 """The largest canvas a job may have; a larger picture is nobody's that is opened here."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SEEN = frozenset((b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"IDAT", b"IEND"))
+"""The chunks that say how a picture looks."""
 _MOST_TEXT = 64 * 2**20
 """Bytes of everything but pixels. Two prompts of a million characters, each written as `\\u0000`, are 12 MB."""
 _MOST_CHUNKS = 100_000
@@ -144,6 +148,43 @@ def validate(path: Path) -> tuple[Record, str]:
     if not isinstance(output, dict) or output.get("pixel_sha256") != pixel_sha256(picture.pixels):
         raise StoreError("the pixels are not those that its record is of", where=str(path))
     return record, picture.record
+
+
+def bare_picture(path: Path) -> bytes:
+    """Return the file at `path` as `bare` does.
+
+    Raises:
+        StoreError: it cannot be read, or is torn.
+    """
+    try:
+        return bare(content(path))
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    except ValueError as error:
+        raise StoreError(str(error), where=str(path)) from error
+
+
+def bare(data: bytes) -> bytes:
+    """Return the PNG in `data` without anything but what is to be seen. Its pixels are not packed anew.
+
+    Raises:
+        ValueError: it is no whole PNG.
+    """
+    return _SIGNATURE + b"".join(chunk for chunk in _chunks(data) if chunk[4:8] in _SEEN)
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """Yield each chunk with its length and checksum; ValueError: there is a wrong one, or no end."""
+    if not data.startswith(_SIGNATURE):
+        raise ValueError("is no PNG")
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        chunk = data[at : at + 12 + length]
+        if len(chunk) < 12 + length or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+            raise ValueError("is torn, or altered")
+        yield chunk
+        at += len(chunk)
 
 
 def _refuse_bombs(path: Path) -> None:

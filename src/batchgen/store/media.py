@@ -10,6 +10,7 @@ from batchgen.engine import Pixels
 from batchgen.errors import StoreError
 from batchgen.store import clips, images
 from batchgen.store.layout import CLIP_SUFFIXES
+from batchgen.store.publish import write_new
 from batchgen.store.record import Record, read
 
 
@@ -77,6 +78,19 @@ def record_in(path: Path) -> Record:
 def embedded(path: Path) -> tuple[Record, str]:
     """Return the record in the file at `path` and its text, as `record_in`."""
     return clips.embedded(path) if is_clip(path) else images.embedded(path)
+
+
+def write_bare(source: Path, target: Path) -> None:
+    """Write what is at `source` as a new file that holds nothing but what is to be seen, to the bit, synced.
+
+    Raises:
+        StoreError: it cannot be read, or is torn.
+        OSError: there is no room, or no such folder.
+    """
+    if is_clip(source):
+        clips.write_bare(source, target)
+    else:
+        write_new(target, images.bare_picture(source))
 
 
 def frames(path: Path) -> Iterator[Pixels]:

@@ -17,6 +17,7 @@ from batchgen.engine import Pixels, frame_name
 from batchgen.errors import StoreError
 from batchgen.store.content import is_no_file
 from batchgen.store.film import Film
+from batchgen.store.images import bare
 from batchgen.store.record import LARGEST
 
 RECORD = "record.json"
@@ -39,6 +40,19 @@ def with_text(source: Path, target: Path, text: str) -> None:
         new.writestr(zipfile.ZipInfo(RECORD), text.encode())
         for entry in old.infolist():
             new.writestr(entry, old.read(entry))
+
+
+def without_text(source: Path, target: Path) -> None:
+    """Write the frames of `source` as a new file, and nothing else."""
+    with zipfile.ZipFile(target, "x") as new:
+        for name, frame in _bare(source):
+            new.writestr(zipfile.ZipInfo(name), frame)
+
+
+def _bare(path: Path) -> Iterator[tuple[str, bytes]]:
+    with _opened(path) as archive:
+        for name in (name for name in archive.namelist() if name != RECORD):
+            yield name, bare(_content(archive, name, LARGEST))
 
 
 def text_in(path: Path) -> str | None:

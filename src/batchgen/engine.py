@@ -20,6 +20,9 @@ Pixels = NDArray[np.uint8]
 Container = Literal["mp4", "webm", "gif", "webp", "frames"]
 """How a clip lies on the disk: `frames` are PNG files in a ZIP."""
 
+SheetFormat = Literal["png", "jpeg", "webp"]
+"""How a contact sheet lies on the disk."""
+
 
 def frame_name(number: int) -> str:
     """Return what the PNG file of a frame, counted from 1, is called in such a ZIP."""

@@ -1,22 +1,27 @@
 """Sheets of clips: what plays where and when."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from batchgen.compare import clips as sheets
-from batchgen.compare.clips import shown_by, write_clip_sheets
+from batchgen.compare import layout
+from batchgen.compare.clips import in_rows, remove_other_videos, shown_by, write
 from batchgen.compare.layout import Page, Shown
-from batchgen.compare.sheet import shows
+from batchgen.compare.printing import shows
+from batchgen.compare.sheet import Sheet
 from batchgen.job import recipe_id
-from batchgen.store import clips, ffmpeg
+from batchgen.store import clips, ffmpeg, media
 from batchgen.store.clips import Keeping
 from batchgen.store.film import Film
 
 COLOURS = [[(200, 40, 40), (40, 160, 60)], [(60, 60, 220), (200, 180, 30)]]
 """Of the clips by row and column, at their ends; at their beginning they are black."""
+
+
+MEASURES = ("width", "height", "frames", "fps")
 
 
 def clip(stem: Path, colour, *, frames=9, fps=8.0, size=(64, 48), container="mp4"):
@@ -38,8 +43,24 @@ def page_of(paths) -> Page:
         y="sampler",
         columns=tuple(str(number) for number in range(len(paths[0]))),
         rows=tuple(f"sampler {number}" for number in range(len(paths))),
-        cells=tuple(tuple(path and Shown(coordinates={}, picture=path) for path in row) for row in paths),
+        cells=tuple(tuple(path and shown_of(path) for path in row) for row in paths),
     )
+
+
+def shown_of(path) -> Shown:
+    """What a run's results tell of a clip."""
+    output = media.record_in(path)["output"]
+    return Shown(coordinates={}, picture=path, state="made", **{name: output[name] for name in MEASURES})
+
+
+def sheets_of(page, target, **said):
+    """Draw a page as a video and its frames as a picture, and return the files."""
+    words = {"cell": (256, 192), "title": "demo"} | said
+    both = [Sheet(path=target, page=page, **words)]
+    both += [Sheet(path=target.with_suffix(".png"), page=in_rows(page), **words)]
+    for each in both:
+        write(each)
+    return [each.path for each in both]
 
 
 @pytest.fixture
@@ -53,19 +74,19 @@ def video(path, frames=9, fps=8.0):
     import subprocess
 
     said = subprocess.run([ffmpeg.program(), "-i", path], capture_output=True, text=True, check=False).stderr
-    width, height = map(int, re.search(r" (\d+)x(\d+)[ ,]", said).groups())
+    width, height = map(int, re.search(r"Video: .* (\d+)x(\d+)[ ,]", said).groups())
     film = Film(frames=frames, width=width, height=height, fps=fps)
     return np.stack(list(ffmpeg.frames(path, film, ffmpeg.H264)))
 
 
-def place(picture, colour):
+def place(picture, colour, *, near=25):
     """The middle of what has that colour, row and column; None if nothing has."""
-    near = np.abs(picture.astype(int) - colour).max(axis=-1) < 25
-    return np.argwhere(near).mean(axis=0) if near.sum() > 500 else None
+    found = np.abs(picture.astype(int) - colour).max(axis=-1) < near
+    return np.argwhere(found).mean(axis=0) if found.sum() > 500 else None
 
 
 def test_clips_play_side_by_side_each_in_its_place(tmp_path, page):
-    path, _ = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    path, _ = sheets_of(page, tmp_path / "s.mp4")
 
     frames = video(path)
 
@@ -80,7 +101,7 @@ def test_clips_play_side_by_side_each_in_its_place(tmp_path, page):
 def test_a_row_of_frames_goes_from_the_first_to_the_last(tmp_path, page):
     from PIL import Image
 
-    _, path = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    _, path = sheets_of(page, tmp_path / "s.mp4")
 
     with Image.open(path) as sheet:
         picture = np.asarray(sheet.convert("RGB"))
@@ -94,7 +115,7 @@ def test_a_clip_that_is_over_stays_at_its_end_while_others_go_on(tmp_path):
     short = clip(tmp_path / "a", (200, 40, 40), frames=5)
     long = clip(tmp_path / "b", (60, 60, 220), frames=17)
 
-    path, _ = write_clip_sheets(page_of([[short, long]]), tmp_path / "s.mp4", title="demo", footer="")
+    path, _ = sheets_of(page_of([[short, long]]), tmp_path / "s.mp4")
 
     frames = video(path, frames=17)
     assert place(frames[6], (200, 40, 40)) is not None
@@ -106,7 +127,7 @@ def test_clips_of_two_speeds_play_at_theirs(tmp_path):
     slow = clip(tmp_path / "a", (200, 40, 40), frames=5, fps=4.0)
     fast = clip(tmp_path / "b", (60, 60, 220), frames=10, fps=16.0)
 
-    path, _ = write_clip_sheets(page_of([[slow, fast]]), tmp_path / "s.mp4", title="demo", footer="")
+    path, _ = sheets_of(page_of([[slow, fast]]), tmp_path / "s.mp4")
 
     frames = video(path, frames=20, fps=16.0)
     assert place(frames[9], (60, 60, 220)) is not None
@@ -118,7 +139,7 @@ def test_clips_of_two_speeds_play_at_theirs(tmp_path):
 def test_any_container_is_shown(tmp_path, container):
     path = clip(tmp_path / "a", (200, 40, 40), container=container)
 
-    sheet, rows = write_clip_sheets(page_of([[path]]), tmp_path / "s.mp4", title="demo", footer="")
+    sheet, rows = sheets_of(page_of([[path]]), tmp_path / "s.mp4")
 
     assert place(video(sheet)[-1], (200, 40, 40)) is not None
     assert rows.exists()
@@ -126,58 +147,79 @@ def test_any_container_is_shown(tmp_path, container):
 
 def test_what_is_missing_excluded_or_torn_has_its_pale_field_and_costs_the_others_nothing(tmp_path):
     torn = clip(tmp_path / "torn", (40, 160, 60))
-    torn.write_bytes(torn.read_bytes()[:-200])
     whole = clip(tmp_path / "whole", (200, 40, 40))
     page = page_of([[whole, torn, None]])
-    page = Page(
-        **{name: getattr(page, name) for name in ("title", "x", "y", "rows")},
-        columns=(*page.columns, "3"),
-        cells=((*page.cells[0], Shown(coordinates={}, picture=None)),),
-    )
+    page = replace(page, columns=(*page.columns, "3"), cells=((*page.cells[0], Shown(coordinates={}, picture=None)),))
+    torn.write_bytes(torn.read_bytes()[:-200])
 
-    path, rows = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    path, rows = sheets_of(page, tmp_path / "s.mp4")
 
     frames = video(path)
     assert place(frames[-1], (200, 40, 40)) is not None
     assert place(frames[-1], (238, 239, 241)) is not None
+    assert place(frames[-1], (253, 232, 229), near=4) is not None
     assert rows.exists()
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [{"frames": 10**9}, {"frames": 3}, {"frames": 900}, {"width": 0}, {"width": 10**6}, {"fps": 0.0}, {"fps": 1e9}],
+)
+def test_a_record_that_lies_about_its_clip_costs_the_others_nothing(tmp_path, lie):
+    honest, liar = (shown_of(clip(tmp_path / name, COLOURS[0][n])) for n, name in enumerate("ab"))
+    page = replace(page_of([[None, None]]), cells=((honest, replace(liar, **lie)),))
+
+    sheet = Sheet(path=tmp_path / "s.mp4", page=page, cell=(64, 48), title="demo")
+    write(sheet)
+
+    assert shown_by(sheet.path) == sheet.imprint.said
+
+
 def test_a_sheet_that_shows_the_same_already_is_not_made_again(tmp_path, page):
-    files = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    files = sheets_of(page, tmp_path / "s.mp4")
     before = [path.stat().st_ino for path in files]
 
-    write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    sheets_of(page, tmp_path / "s.mp4")
     same = [path.stat().st_ino for path in files]
-    write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="another")
+    sheets_of(page, tmp_path / "s.mp4", footer="another")
 
     assert same == before
     assert not {*before} & {path.stat().st_ino for path in files}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "s.mp4", "s.png"]
 
 
-def test_a_sheet_over_the_limit_goes_on_in_further_files(tmp_path, page, monkeypatch):
-    monkeypatch.setattr(sheets, "MAX_PIXELS", 300_000)
-
-    files = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
-
-    videos = [path for path in files if path.suffix == ".mp4"]
-    assert len(videos) > 1
-    assert videos[1].name == "s-2.mp4"
-    seen = [
-        colour for path in videos for row in COLOURS for colour in row if place(video(path)[-1], colour) is not None
-    ]
-    assert sorted(seen) == sorted(colour for row in COLOURS for colour in row)
-
-
 def test_only_our_own_videos_are_known_as_sheets(tmp_path, page):
-    mine, rows = write_clip_sheets(page, tmp_path / "s.mp4", title="demo", footer="")
+    mine, rows = sheets_of(page, tmp_path / "s.mp4")
     (tmp_path / "link.mp4").symlink_to(mine)
     (tmp_path / "junk.mp4").write_bytes(b"x" * 100)
+    theirs = clip(tmp_path / "clip", (1, 2, 3))
 
     assert shown_by(mine)
     assert shows(rows)
     assert shown_by(tmp_path / "link.mp4") is None
     assert shown_by(tmp_path / "junk.mp4") is None
     assert shown_by(tmp_path / "none.mp4") is None
-    assert shown_by(clip(tmp_path / "clip", (1, 2, 3))) is None
+    assert shown_by(theirs) is None
+
+    remove_other_videos(tmp_path, [])
+
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["clip.mp4", "junk.mp4", "link.mp4"]
+
+
+def test_a_video_says_in_its_comment_what_it_is(tmp_path, page):
+    path, _ = sheets_of(page, tmp_path / "s.mp4", title='a = b; c\\d # "e"', footer="demo", run="herons")
+
+    lines = ffmpeg.text_in(path, ffmpeg.H264).splitlines()
+
+    assert lines[0] == f"batchgen-sheet {shown_by(path)}"
+    assert lines[1:4] == ['a = b; c\\d # "e": a heron', "run: herons", "demo"]
+
+
+def test_without_a_grid_a_row_of_frames_is_called_as_its_clip_is(page):
+    shown = [replace(each, caption=f"seed {n}") for n, each in enumerate(each for row in page.cells for each in row)]
+
+    rows = in_rows(layout.in_rows(shown, 3))
+
+    assert rows.rows == ("seed 0", "seed 1", "seed 2", "seed 3")
+    assert not any(each.caption for row in rows.cells for each in row)
+    assert [each.second for each in rows.cells[0]] == sorted({each.second for each in rows.cells[0]})

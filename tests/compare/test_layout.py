@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from batchgen.compare.layout import Compare, Shown, choose, pages
+from batchgen.compare.layout import Compare, Shown, captioned, choose, in_rows, pages
 
 AXES = {"prompt": ("a circle", "a star"), "seed": (0,), "sampler": ("euler", "ddim"), "steps": (4, 8, 20)}
 
@@ -88,3 +88,57 @@ def test_a_small_part_of_a_huge_sweep_is_a_small_page():
 
     assert page.columns == ("3", "7")
     assert page.rows == ("x · 3", "x · 7")
+
+
+def test_values_stand_in_the_order_of_the_manifest_and_not_in_that_of_the_alphabet():
+    axes = {"prompt": ("b", "a"), "steps": (20, 4), "sampler": ("heun", "ddim"), "seed": (7,)}
+
+    found = pages(every_place(axes)[::-1], axes, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert [page.title for page in found] == ["b", "a"]
+    assert (found[0].columns, found[0].rows) == (("20", "4"), ("heun", "ddim"))
+
+
+def test_an_axis_with_one_value_is_a_row_of_its_own():
+    axes = {"prompt": ("a",), "sampler": ("euler",), "steps": (4, 8), "seed": (0,)}
+
+    (page,) = pages(every_place(axes), axes, Compare(x="steps", y="sampler", page="prompt"))
+
+    assert (page.rows, page.columns) == (("euler",), ("4", "8"))
+
+
+def test_a_caption_has_the_values_that_vary_and_before_numbers_the_name_of_their_axis():
+    axes = {"prompt": ("a heron",), "sampler": ("euler", "ddim"), "steps": (4, 8), "seed": (3,)}
+
+    found = captioned(every_place(axes), axes)
+
+    assert [each.caption for each in found] == [
+        "euler · steps 4",
+        "euler · steps 8",
+        "ddim · steps 4",
+        "ddim · steps 8",
+    ]
+
+
+def test_a_caption_is_silent_about_an_axis_that_does_not_touch_the_prompt():
+    axes = {"prompt": ("a", "b"), "colour": ("red", None), "seed": (3,)}
+
+    first, second = captioned(
+        [
+            Shown(coordinates={"prompt": p, "colour": c, "seed": 3}, picture=None)
+            for p, c in (("a", "red"), ("b", None))
+        ],
+        axes,
+    )
+
+    assert (first.caption, second.caption) == ("a · red", "b")
+
+
+def test_without_a_grid_places_follow_one_another_and_the_last_row_may_be_shorter():
+    shown = every_place({"seed": tuple(range(7))})
+
+    page = in_rows(shown, 3)
+
+    assert [len(row) for row in page.cells] == [3, 3, 1]
+    assert [each for row in page.cells for each in row] == shown
+    assert (page.x, page.y, len(page.columns), len(page.rows)) == (None, None, 3, 3)

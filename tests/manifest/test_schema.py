@@ -118,6 +118,20 @@ def test_the_example_fits():
 
 
 @pytest.mark.parametrize(
+    "compare",
+    [
+        "false",
+        "{x: steps, columns: 6, cell: 128, grid: true}",
+        "{grid: false, columns: 3}",
+        "{against: steps=max}",
+        "{against: {steps: max, seed: 3}}",
+    ],
+)
+def test_every_way_to_compare_fits(compare):
+    assert fits_manifest(f"compare: {compare}")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "swep: {steps: [1]}",
@@ -152,6 +166,14 @@ def test_the_example_fits():
         "subset: {seed: 1}",
         "order: random",
         "compare: {z: steps}",
+        "compare: {x: 3}",
+        "compare: {x: steps, grid: false}",
+        "compare: {grid: none}",
+        "compare: {columns: 0}",
+        "compare: {cell: 15}",
+        "compare: {cell: 2049}",
+        "compare: {against: {}}",
+        "compare: {against: {steps: [1]}}",
         "runtime: {device: cpu}",
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from batchgen.errors import ManifestError
-from batchgen.manifest import Entry, Subset, adhoc, read_manifest
+from batchgen.manifest import Comparing, Entry, Subset, adhoc, read_manifest
 
 EXAMPLE = """\
 name: samplers
@@ -48,7 +48,7 @@ def test_a_manifest_holds_what_its_author_wrote(read, tmp_path):
     assert manifest.exclude == ({"sampler": ("ddim", "lms"), "steps": (">12",)},)
     assert manifest.subset == Subset(count=500, seed=1)
     assert manifest.order == "breadth"
-    assert manifest.compare == {"x": "steps", "y": "sampler", "page": "prompt"}
+    assert manifest.compare == Comparing(x="steps", y="sampler", page="prompt")
     assert manifest.folder == tmp_path
 
 
@@ -95,7 +95,17 @@ def test_a_file_name_that_makes_no_folder_is_mended(read, file, name):
 
 def test_compare_false_means_pictures_only_and_silence_means_choose(read):
     assert read("compare: false").compare is None
-    assert read("prompts: [x]").compare == {}
+    assert read("compare: true").compare == read("prompts: [x]").compare == Comparing()
+
+
+def test_compare_says_sides_measure_and_size_of_what_is_shown(read):
+    text = "compare: {y: sampler, against: {steps: max, seed: 3}, columns: 6, cell: 128}"
+
+    found = read(text).compare
+
+    assert found == Comparing(y="sampler", against={"steps": "max", "seed": 3}, columns=6, cell=128)
+    assert found.sides == {"y": "sampler"}
+    assert read("compare: {against: steps=max, grid: false}").compare == Comparing(against="steps=max", grid=False)
 
 
 def test_a_place_is_the_nearest_line_above(read, tmp_path):
@@ -158,6 +168,16 @@ WRONG = {
     "an unknown order": ("order: random", 1, "grouped or breadth"),
     "an unknown side": ("compare: {z: steps}", 1, "unknown key of compare 'z'"),
     "one axis on two sides": ("compare: {x: steps, y: steps}", 1, "different axes"),
+    "an axis that is a number": ("compare: {x: 3}", 1, 'in quotes it is one: "3"'),
+    "no columns": ("compare:\n  columns: 0", 2, "compare.columns: must be a whole number, at least 1, not 0"),
+    "half a column": ("compare: {columns: 1.5}", 1, "whole number"),
+    "a place too small to see": ("compare:\n  x: steps\n  cell: 15", 3, "at least 16, not 15"),
+    "a place too large": ("compare: {cell: 2049}", 1, "compare.cell: must be a whole number, at most 2048, not 2049"),
+    "a grid in words": ("compare: {grid: none}", 1, "compare.grid: must be true or false, not 'none'"),
+    "a side of no grid": ("compare:\n  y: steps\n  grid: false", 3, "y is a side of a grid"),
+    "nothing to measure against": ("compare: {against: {}}", 1, "such as `{steps: max}`"),
+    "a list to measure against": ("compare:\n  against: [a]", 2, "compare.against: must be a text, not a list"),
+    "a reference with two values": ("compare: {against: {steps: [1]}}", 1, "compare.against.steps: must be one value"),
     "a name with a slash": ("name: a/b", 1, "folder"),
     "a name that climbs": ("name: ..", 1, "folder"),
     "a number as a run's name": ("name: 2026", 1, 'in quotes it is one: "2026"'),

@@ -404,6 +404,7 @@ WRONG = {
     "a broken comparison": ("prompts: [x]\nexclude: [{steps: '>a'}]", 2, "such as '>12'"),
     "everything excluded": ("prompts: [x]\nexclude: [{steps: '>1'}]", 2, "nothing to make"),
     "compare by no axis": ("prompts: [x]\ncompare: {x: steps}", 2, "unknown axis 'steps'"),
+    "compare against no axis": ("prompts: [x]\ncompare: {against: {step: 3}}", 2, "against: unknown axis 'step'"),
 }  # fmt: skip
 
 

@@ -166,6 +166,25 @@ def test_the_saved_manifest_asks_for_the_same_without_words_and_files(place, con
     assert read_manifest(saved).compare == manifest.compare
 
 
+@pytest.mark.parametrize(
+    "compare",
+    [
+        "true",
+        "false",
+        "{grid: false, columns: 3}",
+        "{against: steps=max, cell: 99}",
+        "{x: sampler, against: {sampler: euler, seed: 3}}",
+    ],
+)
+def test_how_it_is_compared_is_saved_as_it_was_said(place, tmp_path, compare):
+    manifest = place.manifest(f"prompts: [x]\nsweep: {{sampler: [euler, ddim]}}\ncompare: {compare}\n")
+    saved = tmp_path / "manifest.yaml"
+
+    saved.write_text(saved_text(manifest, {}), encoding="utf-8")
+
+    assert read_manifest(saved).compare == manifest.compare
+
+
 def test_hostile_prompts_survive_being_saved(confs, tmp_path, hostile_prompts):
     saved = tmp_path / "manifest.yaml"
     saved.write_text(saved_text(adhoc(), {"prompt": hostile_prompts}), encoding="utf-8")

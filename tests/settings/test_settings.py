@@ -96,6 +96,14 @@ def test_clips_are_kept_as_the_option_or_a_word_says_and_as_mp4_where_a_saved_ru
     assert (load(saved=saved).output.clips, load(saved=saved).output.clip_quality) == ("mp4", 80)
 
 
+def test_sheets_lie_as_the_option_or_a_word_says_and_as_png_where_a_saved_run_says_nothing(load, tmp_path) -> None:
+    assert load().output.sheet_format == load("output=fast").output.sheet_format == "png"
+    assert load("output.sheet_format=webp").output.sheet_format == "webp"
+    saved = tmp_path / "settings.yaml"
+    saved.write_text("model: demo_shapes\noutput: {root: /data, compression: 1, sheets: true}\n")
+    assert load(saved=saved).output.sheet_format == "png"
+
+
 def test_the_order_of_words_does_not_matter(load: Load) -> None:
     assert load("runtime.batch=4", "runtime=cuda").runtime == load("runtime=cuda", "runtime.batch=4").runtime
 
@@ -122,6 +130,7 @@ def test_a_precision_that_the_runtime_asks_for_is_what_jobs_ask_for_that_say_not
         ("runtime.device=gpu", "device: must be 'auto', 'cpu', 'cuda' or 'mps', not 'gpu'"),
         ("runtime.memory=null", "memory: must be"),
         ("output.sheets=1", "sheets: must be a valid boolean, not 1"),
+        ("output.sheet_format=gif", "sheet_format: must be 'png', 'jpeg' or 'webp', not 'gif'"),
         ("output.compression=10", "compression: must be less than or equal to 9, not 10"),
         ("output.clips=mov", "clips: must be 'mp4', 'webm', 'gif', 'webp' or 'frames', not 'mov'"),
         ("output.clip_quality=-1", "clip_quality: must be greater than or equal to 0, not -1"),

@@ -6,15 +6,19 @@ that was asked for is left out of sight.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from batchgen.compare.results import State
 from batchgen.plan.sweep import label
 
 Coordinates = Mapping[str, Any]
 Axes = Mapping[str, Sequence[Any]]
 """Axes by name, in the manifest's order, with their values."""
+
+SEPARATOR: Final = " · "
+"""Between the values of several axes in one label."""
 
 _Side = tuple[tuple[int, str], ...]
 
@@ -30,15 +34,31 @@ class Compare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One place of the sweep with the picture that was rendered for it, or None while there is none."""
+    """One place of the sweep with the picture or clip that was rendered for it, or None while there is none."""
 
     coordinates: Coordinates
     picture: Path | None
+    width: int = 0
+    """Pixels, as its record has them; 0: not known."""
+    height: int = 0
+    frames: int = 1
+    fps: float = 8.0
+    """Frames a second."""
+    state: State = "missing"
+    reason: str = ""
+    """Why there is no picture."""
+    caption: str = ""
+    """Stands beneath it."""
+    second: float | None = None
+    """Of a clip: the moment that is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A table of pictures. `cells[row][column]` is None where nothing was asked for (an excluded combination)."""
+    """A table of pictures. `cells[row][column]` is None where nothing was asked for (an excluded combination).
+
+    Without a grid rows and columns have no names, and the last row may be shorter.
+    """
 
     title: str
     """The value of the page axis, or "" where there is none."""
@@ -94,7 +114,27 @@ def pages(shown: Iterable[Shown], axes: Axes, compare: Compare) -> list[Page]:
     for each in shown:
         table = tables.setdefault(at(each, [compare.page]), {})
         table[at(each, row_axes), at(each, [compare.x])] = each
-    return [_page(side, tables[side], compare, " · ".join(row_axes)) for side in sorted(tables)]
+    return [_page(side, tables[side], compare, SEPARATOR.join(row_axes)) for side in sorted(tables)]
+
+
+def captioned(shown: Iterable[Shown], axes: Axes) -> list[Shown]:
+    """Return every place of the sweep, in its order, with the values of the axes that vary to stand beneath it.
+
+    What is a number would say nothing alone, and has the name of its axis before it.
+    """
+    varying = {name: f"{name} " if _numeric(values) else "" for name, values in axes.items() if len(values) > 1}
+
+    def caption(each: Shown) -> str:
+        values = ((name, each.coordinates.get(name)) for name in varying)
+        return SEPARATOR.join(f"{varying[name]}{label(value)}" for name, value in values if value is not None)
+
+    return [replace(each, caption=caption(each)) for each in shown]
+
+
+def in_rows(shown: Sequence[Shown], columns: int) -> Page:
+    """Return a page without a grid: the places one after another, so many in a row."""
+    rows = [tuple(shown[first : first + columns]) for first in range(0, len(shown), columns)]
+    return Page(title="", x=None, y=None, columns=("",) * columns, rows=("",) * len(rows), cells=tuple(rows))
 
 
 def _page(side: _Side, table: Mapping[tuple[_Side, _Side], Shown], compare: Compare, y: str) -> Page:
@@ -116,4 +156,4 @@ def _named(value: Any) -> str:
 
 
 def _text(side: _Side) -> str:
-    return " · ".join(text for _, text in side)
+    return SEPARATOR.join(text for _, text in side)

@@ -1,279 +1,353 @@
-"""Contact sheets: a page of pictures with the names of its rows and columns, drawn by Pillow.
+"""Contact sheets: a page of pictures with the names of its rows and columns, as on paper.
 
-A sheet shows what is there: a picture still to be made is a pale field that says so, an excluded combination is left
-empty. Where one file would be over 64 megapixels, which many viewers refuse, the rows (and if a single row is too
-wide, the columns) go on in the next file.
+A sheet shows what is there: a picture still to be made is a pale field that says so, one that failed says why, and an
+excluded combination is left empty.
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
+from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, ImageDraw
 
+from batchgen.compare.fonts import Fonts
 from batchgen.compare.layout import Page, Shown
-from batchgen.store.content import is_no_file
-from batchgen.store.publish import said_plainly, write_atomic
-
-MAX_PIXELS = 64_000_000
-"""Of one file."""
+from batchgen.compare.lettering import Face, face
+from batchgen.compare.printing import DAMAGED, Imprint, save, shows
 
 SMALLEST_CELL, LARGEST_CELL = 160, 512
 """Pixels of a cell's longer side: small pictures are enlarged by a whole number, large ones are reduced to fit."""
 
-_SHOWS = "batchgen-sheet"
-"""Key of the text in a sheet's file that tells one content from another: pictures are known by their file names,
-which end in the job's id."""
+GAP: Final = 8
+MARGIN: Final = 28
+LABEL: Final = 208
+"""Pixels of the widest label of a row."""
 
-_DAMAGED = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises of a file that is no whole PNG, or of one that nobody could show."""
+_DRAWN: Final = 2
+"""Counts the ways in which sheets were drawn: one of an older batchgen is drawn again."""
 
-_GAP = 8
-_MARGIN = 28
-_LABEL_WIDTH = 190
-_LINE = 20
-_HEAD_LINES, _LABEL_LINES = 3, 8
-_PAPER, _INK, _FAINT = (255, 255, 255), (28, 30, 34), (120, 124, 130)
-_FIELD, _EDGE = (238, 239, 241), (222, 224, 228)
+_NARROW, _NARROW_CAPTION = 20, 88
+"""Pixels of a column, however small its pictures are."""
 
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_ROTATED: Final = 90
+"""Pixels of a column below which a name that does not fit stands upright."""
+
+_UPRIGHT: Final = 150
+"""Pixels of the longest such name."""
+
+NARROWEST: Final = 420
+"""Pixels of a sheet: its title has to go somewhere."""
+
+_TITLE_LINES, _PAGE_LINES, _HEAD_LINES, _CAPTION_LINES, _FOOT_LINES = 2, 5, 3, 4, 3
+_PAPER, _INK, _FAINT, _EDGE = (255, 255, 255), (28, 30, 34), (104, 108, 114), (222, 224, 228)
+_FIELD, _FAILED, _REJECTED = (238, 239, 241), (253, 232, 229), (252, 241, 214)
+
+_MARKS: Final = {"not made yet": "…", "missing": "…", "failed": "×", "rejected": "–", "unreadable": "?"}
+"""What stands in a place that is too small for the word."""
+
+_FIELDS: Final = {"failed": _FAILED, "unreadable": _FAILED, "rejected": _REJECTED}
 
 Read = Callable[[Shown], Image.Image | None]
 """Returns what is to be seen in a place, or None where that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Type:
+@dataclass(frozen=True, slots=True)
+class Letters:
     """The three sizes of letters on a sheet."""
 
-    title: _Font
-    head: _Font
-    text: _Font
+    title: Face
+    head: Face
+    text: Face
 
 
-def write_sheets(page: Page, target: Path, *, title: str, footer: str) -> list[Path]:
-    """Draw `page` into `target` (`....png`), or into `...-2.png` and so on where one file would be too large.
+def letters(fonts: Fonts | None = None) -> Letters:
+    """Return what sheets are lettered with, in the fonts of this machine if not in others."""
+    return Letters(face(23, 31, fonts), face(15, 20, fonts), face(13, 17, fonts))
 
-    Files are written beside their place and then renamed, so that a viewer never sees half a sheet. One that shows the
-    same already stays as it is.
 
-    Returns:
-        The files, in reading order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One file: a page or a part of one, and the words around it."""
+
+    path: Path
+    page: Page
+    cell: tuple[int, int]
+    """Width and height of one field in pixels."""
+    title: str
+    footer: str = ""
+    """What all pictures have in common."""
+    run: str = ""
+    """The name of the run directory."""
+    number: str = ""
+    """Such as `page 2 of 5`."""
+
+    @property
+    def imprint(self) -> Imprint:
+        """What its file says of itself."""
+        page = self.page
+        shown = (_DRAWN, page, self.cell, self.title, self.footer, self.run, self.number)
+        sides = [("columns", page.x, page.columns), ("rows", page.y, page.rows)]
+        lines = [
+            f"run: {self.run}" if self.run else "",
+            self.footer,
+            *(f"{side}: {axis} = {', '.join(dict.fromkeys(names))}" for side, axis, names in sides if axis),
+            self.number,
+        ]
+        return Imprint(
+            said=hashlib.sha256(repr(shown).encode(errors="replace")).hexdigest(),
+            title=f"{self.title}: {page.title}" if page.title else self.title,
+            description="\n".join(line[:1000] for line in lines if line),
+        )
+
+
+def write(sheet: Sheet, in_letters: Letters | None = None) -> None:
+    """Draw a sheet and write it, unless it is there and shows the same.
 
     Raises:
         TryLater: no room.
-        StoreError: a file cannot be written.
+        StoreError: it cannot be written.
     """
-    cell = _cell_size(page)
-    written = []
-    for number, part in enumerate(parts(page, cell), start=1):
-        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        said = hashlib.sha256(repr((part, cell, title, footer)).encode()).hexdigest()
-        if shows(path) != said:
-            save(draw(part, cell=cell, title=title, footer=footer), path, said)
-        written.append(path)
-    return written
+    imprint = sheet.imprint
+    if shows(sheet.path) != imprint.said:
+        save(Drawing(sheet, in_letters).with_pictures(picture_of), sheet.path, imprint)
 
 
-def shows(path: Path) -> str | None:
-    """Say what the sheet at `path` says that it shows; None where there is no sheet, or a link to one."""
+def picture_of(shown: Shown) -> Image.Image | None:
+    """Return a picture in RGB, or None where it is damaged: one torn file must not cost the others their sheet."""
+    if shown.picture is None:
+        return None
     try:
-        if path.is_symlink() or is_no_file(path):
-            return None
-        with Image.open(path, formats=("PNG",)) as sheet:
-            return sheet.info.get(_SHOWS)
-    except _DAMAGED:
+        with Image.open(shown.picture, formats=("PNG",)) as picture:
+            return picture.convert("RGB")
+    except DAMAGED:
         return None
 
 
-def save(sheet: Image.Image, path: Path, said: str) -> None:
-    """Write a sheet that says that it shows `said`; errors as `write_sheets`."""
-    text = PngInfo()
-    text.add_text(_SHOWS, said)
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", compress_level=6, pnginfo=text)
-    with said_plainly(path):
-        write_atomic(path, buffer.getvalue(), path.parent)
+class Drawing:
+    """A sheet with all its words, into which pictures are laid; frames of clips again and again."""
+
+    def __init__(self, sheet: Sheet, in_letters: Letters | None = None) -> None:
+        """Find out how large everything is, and write the words."""
+        self._sheet, self._page, self._cell = sheet, sheet.page, sheet.cell
+        self._letters = in_letters or letters()
+        self._wide, self._high = pitch(self._page, self._cell, self._letters)
+        self._column = self._wide - GAP
+        page, head = self._page, self._letters.head
+        most = max(1, (self._high - GAP) // head.line)
+        self._labels = [head.fitted(name, LABEL, most) if page.y else [] for name in page.rows]
+        self._axis = self._letters.text.fitted(page.y, LABEL, 1)[0] if page.y else ""
+        labels = [head.width(line) for label in self._labels for line in label]
+        widest = max([self._letters.text.width(self._axis), *labels])
+        self._left = MARGIN + (widest + 14 if page.y else 0)
+        used = self._left + len(page.columns) * self._wide - GAP + MARGIN
+        self.width = max(used, NARROWEST)
+        self._titles = self._letters.title.fitted(sheet.title, self.width - 2 * MARGIN, _TITLE_LINES)
+        self._names = head.fitted(page.title, self.width - 2 * MARGIN, _PAGE_LINES) if page.title else []
+        self._top = self._head_end + self._head_height + 10
+        self._bottom = self._top + len(page.rows) * self._high - GAP
+        self._foot = self._foot_lines()
+        self.height = self._bottom + 16 + len(self._foot) * self._letters.text.line + MARGIN
+
+    @property
+    def _head_end(self) -> int:
+        """Where the titles end and the names of columns begin."""
+        titles = len(self._titles) * self._letters.title.line + len(self._names) * self._letters.head.line
+        return MARGIN + titles + 12
+
+    @property
+    def _head_height(self) -> int:
+        axes = self._letters.text.line + 4 if self._page.x or self._page.y else 0
+        if self._upright:
+            return axes + max(self._letters.head.width(head[0]) for head in self._heads)
+        return axes + max(map(len, self._heads), default=0) * self._letters.head.line
+
+    @cached_property
+    def _upright(self) -> bool:
+        """Whether the names of columns are too long to stand as usual above columns that are narrow."""
+        head = self._letters.head
+        words = (word for name in self._page.columns for word in head.fonts.readable(name).split())
+        return self._column < _ROTATED and any(head.width(word) > self._column for word in words)
+
+    @cached_property
+    def _heads(self) -> list[Sequence[str]]:
+        if not self._page.x:
+            return []
+        room = (_UPRIGHT, 1) if self._upright else (self._column, _HEAD_LINES)
+        return [self._letters.head.fitted(name, *room) for name in self._page.columns]
+
+    def _foot_lines(self) -> list[str]:
+        sheet, text, width = self._sheet, self._letters.text, self.width - 2 * MARGIN
+        words = {_word(each) for row in self._page.cells for each in row if each and each.picture is None}
+        marked = sorted(word for word in words if not self._has_room_for(word))
+        return [
+            *(text.fitted(sheet.footer, width, _FOOT_LINES) if sheet.footer else []),
+            *(text.fitted(", ".join(f"{_MARKS[word]} {word}" for word in marked), width, 1) if marked else []),
+            *(text.fitted(f"run {sheet.run}", width - text.width(f"{sheet.number}   "), 1) if sheet.run else []),
+            *([""] if sheet.number and not sheet.run else []),
+        ]
+
+    @cached_property
+    def _paper(self) -> Image.Image:
+        sheet = Image.new("RGB", (self.width, self.height), _PAPER)
+        at = float(MARGIN)
+        for letters_, lines, colour in (
+            (self._letters.title, self._titles, _INK),
+            (self._letters.head, self._names, _FAINT),
+        ):
+            for line in lines:
+                at += letters_.line
+                letters_.write(sheet, line, (MARGIN, at - 0.3 * letters_.line), colour)
+        self._write_heads(sheet)
+        self._write_labels(sheet)
+        self._write_captions(sheet)
+        self._write_foot(sheet)
+        return sheet
+
+    def _write_heads(self, sheet: Image.Image) -> None:
+        text, head = self._letters.text, self._letters.head
+        text.write(sheet, self._axis, (self._left - 14, self._top - 10), _FAINT, "r")
+        if not self._page.x:
+            return
+        (axis,) = text.fitted(self._page.x, self.width - self._left - MARGIN, 1)
+        text.write(sheet, axis, (self._left, self._head_end + text.line - 4), _FAINT)
+        for column, lines in enumerate(self._heads):
+            middle = self._left + column * self._wide + self._column / 2
+            if self._upright:
+                head.write_upright(sheet, lines[0], (middle, self._top - 8), _INK)
+                continue
+            for number, line in enumerate(reversed(lines)):
+                head.write(sheet, line, (middle, self._top - 10 - number * head.line), _INK, "m")
+
+    def _write_labels(self, sheet: Image.Image) -> None:
+        head = self._letters.head
+        for row, lines in enumerate(self._labels):
+            middle = self._top + row * self._high + self._cell[1] / 2
+            first = middle - (len(lines) / 2 - 0.75) * head.line
+            for number, line in enumerate(lines):
+                head.write(sheet, line, (self._left - 14, first + number * head.line), _INK, "r")
+
+    def _write_captions(self, sheet: Image.Image) -> None:
+        text = self._letters.text
+        for shown, x, y in self._places():
+            lines = text.fitted(shown.caption, self._column, _CAPTION_LINES) if shown and shown.caption else []
+            for number, line in enumerate(lines, start=1):
+                below = y + self._cell[1] + number * text.line
+                text.write(sheet, line, (x + self._column / 2, below), _INK, "m")
+
+    def _write_foot(self, sheet: Image.Image) -> None:
+        text = self._letters.text
+        at = self._bottom + 16
+        for line in self._foot:
+            at += text.line
+            text.write(sheet, line, (MARGIN, at - 4), _FAINT)
+        text.write(sheet, self._sheet.number, (self.width - MARGIN, at - 4), _FAINT, "r")
+
+    def _places(self) -> Iterable[tuple[Shown | None, int, int]]:
+        """Yield what is shown, and the left upper corner of its column and row."""
+        for row, line in enumerate(self._page.cells):
+            for column, shown in enumerate(line):
+                yield shown, self._left + column * self._wide, self._top + row * self._high
+
+    def with_pictures(self, read: Read) -> Image.Image:
+        """Return the sheet as an RGB picture."""
+        sheet = self._paper.copy()
+        for shown, x, y in self._places():
+            self._lay(sheet, shown, None if shown is None else read(shown), (x, y))
+        return sheet
+
+    def _lay(self, sheet: Image.Image, shown: Shown | None, picture: Image.Image | None, at: tuple[int, int]) -> None:
+        left, top = at[0] + (self._column - self._cell[0]) // 2, at[1]
+        text = self._letters.text
+        if shown is None:
+            text.write(sheet, "-", (at[0] + self._column / 2, top + self._cell[1] / 2 + 4), _FAINT, "m")
+        elif picture is None:
+            self._lay_field(sheet, shown, (left, top))
+        else:
+            lay(sheet, picture, (left, top, *self._cell))
+
+    def _lay_field(self, sheet: Image.Image, shown: Shown, at: tuple[int, int]) -> None:
+        """Say what became of a picture that is not there."""
+        word, (width, height), text = _word(shown), self._cell, self._letters.text
+        field = (*at, at[0] + width - 1, at[1] + height - 1)
+        ImageDraw.Draw(sheet).rectangle(field, fill=_FIELDS.get(word, _FIELD))
+        lines = [word if self._has_room_for(word) else _MARKS[word]]
+        most = (height - 8) // text.line - 1
+        if self._has_room_for(word) and most > 0 and shown.reason:
+            lines += text.fitted(shown.reason, width - 12, min(most, 6))
+        first = at[1] + height / 2 - (len(lines) / 2 - 0.72) * text.line
+        for number, line in enumerate(lines):
+            text.write(sheet, line, (at[0] + width / 2, first + number * text.line), _FAINT, "m")
+
+    def _has_room_for(self, word: str) -> bool:
+        return self._letters.text.width(word) + 4 <= self._cell[0] and self._letters.text.line <= self._cell[1]
 
 
-def remove_others(folder: Path, written: list[Path]) -> None:
-    """Remove the sheets in `folder` that show what is no longer asked for; files of other kinds stay."""
-    for path in set(folder.glob("*.png")) - set(written):
-        if shows(path) is not None:
-            path.unlink()
+def _word(shown: Shown) -> str:
+    """Return what is said in place of a picture."""
+    if shown.picture is not None:
+        return "unreadable"
+    if shown.state in ("failed", "rejected", "unreadable"):
+        return shown.state
+    return "missing" if shown.reason else "not made yet"
 
 
-def _read_picture(shown: Shown) -> Image.Image | None:
-    return None if shown.picture is None else _read(shown.picture)
+def pitch(page: Page, cell: tuple[int, int], in_letters: Letters) -> tuple[int, int]:
+    """Return the pixels from one column to the next, and from one row to the next."""
+    captions = {each.caption for row in page.cells for each in row if each and each.caption}
+    width = max(cell[0], _NARROW_CAPTION if captions else _NARROW)
+    lines = max((len(in_letters.text.fitted(each, width, _CAPTION_LINES)) for each in captions), default=0)
+    beneath = lines * in_letters.text.line + 10 if lines else 0
+    return width + GAP, max(cell[1], in_letters.head.line if page.y else 0) + beneath + GAP
 
 
-def draw(page: Page, *, cell: tuple[int, int], title: str, footer: str, read: Read = _read_picture) -> Image.Image:
-    """Return the sheet as an RGB picture. `cell` is width and height of one field in pixels."""
-    letters = _Type(title=_font(24), head=_font(15), text=_font(13))
-    width, left = _width(page, cell)
-    title_lines = [title, *wrap(page.title, letters.head, width - 2 * _MARGIN)] if page.title else [title]
-    heads = [_shortened(wrap(name, letters.head, cell[0]), _HEAD_LINES) for name in page.columns]
-    top = _MARGIN + 34 + 20 * (len(title_lines) - 1) + 40 + _LINE * max(len(head) for head in heads)
-    height = top + len(page.rows) * (cell[1] + _GAP) + 14 + _MARGIN
-    sheet = Image.new("RGB", (width, height), _PAPER)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN), title_lines[0], _INK, letters.title)
-    for number, line in enumerate(title_lines[1:]):
-        pen.text((_MARGIN, _MARGIN + 36 + 20 * number), line, _FAINT, letters.head)
-    _draw_heads(pen, page, heads, letters, (left, top, cell[0]))
-    for row, (name, shown) in enumerate(zip(page.rows, page.cells, strict=True)):
-        y = top + row * (cell[1] + _GAP)
-        if left > _MARGIN:
-            _draw_label(pen, name, letters.head, (left - 14, y + cell[1] // 2))
-        for column, each in enumerate(shown):
-            picture = None if each is None else read(each)
-            _draw_cell(sheet, each, picture, (left + column * (cell[0] + _GAP), y, *cell), letters.text)
-    pen.text((_MARGIN, height - _MARGIN - 4), footer, _FAINT, letters.text)
-    return sheet
+def around(page: Page, in_letters: Letters) -> tuple[int, int]:
+    """Return the most pixels that the words beside and above and below a table take."""
+    heads = max(_HEAD_LINES * in_letters.head.line, _UPRIGHT) if page.x else 0
+    titles = _TITLE_LINES * in_letters.title.line + (_PAGE_LINES * in_letters.head.line if page.title else 0)
+    foot = (_FOOT_LINES + 2) * in_letters.text.line
+    return 2 * MARGIN + LABEL + 14, 2 * MARGIN + titles + heads + foot + in_letters.text.line + 60
 
 
-def _width(page: Page, cell: tuple[int, int]) -> tuple[int, int]:
-    """The sheet's width, and where its first column begins."""
-    left = _MARGIN + (_LABEL_WIDTH if page.y else 0)
-    return max(left + len(page.columns) * (cell[0] + _GAP) - _GAP + _MARGIN, 420), left
-
-
-def _draw_heads(
-    pen: ImageDraw.ImageDraw, page: Page, heads: list[list[str]], letters: _Type, place: tuple[int, int, int]
-) -> None:
-    left, top, width = place
-    if page.y:
-        pen.text((left - 14, top - 12), page.y, _FAINT, letters.text, anchor="rs")
-    if not page.x:
-        return
-    above = top - 16 - _LINE * max(len(head) for head in heads)
-    pen.text((left, above), page.x, _FAINT, letters.text, anchor="ls")
-    for column, head in enumerate(heads):
-        middle = left + column * (width + _GAP) + width // 2
-        for number, line in enumerate(reversed(head)):
-            pen.text((middle, top - 12 - _LINE * number), line, _INK, letters.head, anchor="ms")
-
-
-def _shortened(lines: list[str], most: int) -> list[str]:
-    """At most so many lines; what is left out is marked."""
-    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} ..."]
-
-
-def _draw_label(pen: ImageDraw.ImageDraw, name: str, font: _Font, place: tuple[int, int]) -> None:
-    right, middle = place
-    lines = _shortened(wrap(name, font, _LABEL_WIDTH - 20), _LABEL_LINES)
-    for number, line in enumerate(lines):
-        y = middle + 20 * number - 10 * (len(lines) - 1)
-        pen.text((right, y), line, _INK, font, anchor="rm")
-
-
-def _draw_cell(
-    sheet: Image.Image,
-    shown: Shown | None,
-    picture: Image.Image | None,
-    place: tuple[int, int, int, int],
-    font: _Font,
-) -> None:
+def lay(sheet: Image.Image, picture: Image.Image, place: tuple[int, int, int, int]) -> None:
+    """Lay a picture in the middle of a place, given by its corner, width and height."""
     x, y, width, height = place
-    pen = ImageDraw.Draw(sheet)
-    if shown is None:
-        pen.text((x + width // 2, y + height // 2), "-", _FAINT, font, anchor="mm")
-        return
-    if picture is None:
-        pen.rectangle((x, y, x + width - 1, y + height - 1), fill=_FIELD)
-        words = "not made yet" if shown.picture is None else "unreadable"
-        pen.text((x + width // 2, y + height // 2), words, _FAINT, font, anchor="mm")
-        return
-    fitted = _fit(picture, (width, height))
+    fitted = resized(picture, fit(picture.size, (width, height)))
     left, top = x + (width - fitted.width) // 2, y + (height - fitted.height) // 2
     # A hairline, or a white picture melts into the paper.
-    pen.rectangle((left - 1, top - 1, left + fitted.width, top + fitted.height), outline=_EDGE)
+    frame = (left - 1, top - 1, left + fitted.width, top + fitted.height)
+    ImageDraw.Draw(sheet).rectangle(frame, outline=_EDGE)
     sheet.paste(fitted, (left, top))
 
 
-def _read(path: Path) -> Image.Image | None:
-    """The picture in RGB, or None where it is damaged: one torn file must not cost the others their sheet."""
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return picture.convert("RGB")
-    except _DAMAGED:
-        return None
-
-
 def fit(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height at which a picture of `size` fills a cell."""
+    """Return width and height at which a picture of `size` fills a cell: whole times as large, or smaller."""
+    if times := min(cell[0] // size[0], cell[1] // size[1]):
+        return size[0] * times, size[1] * times
     scale = min(cell[0] / size[0], cell[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _fit(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
-    size = fit(picture.size, cell)
-    # Enlarged pixels stay pixels: a comparison must not be smoothed. Reduced ones are averaged.
+def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return a picture in another size. Enlarged pixels stay pixels: a comparison must not be smoothed."""
     larger = size[0] > picture.width
     return picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
 
 
-def _cell_size(page: Page) -> tuple[int, int]:
-    """Width and height that hold the widest and the highest picture of the page."""
-    pictures = [each.picture for row in page.cells for each in row if each and each.picture]
-    return cell_of([size for path in pictures if (size := _size(path))])
+def cell_of(sizes: Iterable[tuple[int, int]], asked: int | None = None, largest: int = LARGEST_CELL) -> tuple[int, int]:
+    """Return width and height of a cell for pictures of these widths and heights.
 
-
-def cell_of(sizes: Sequence[tuple[int, int]], largest: int = LARGEST_CELL) -> tuple[int, int]:
-    """Return width and height of a cell for pictures of these widths and heights."""
-    width, height = (max(side) for side in zip(*sizes, strict=True)) if sizes else (SMALLEST_CELL, SMALLEST_CELL)
+    Args:
+        sizes: In pixels; those that are not known are 0.
+        asked: Pixels of the longer side, at most; None: so that the largest picture is not too small and not too large.
+        largest: Pixels of the longer side where nothing is asked.
+    """
+    known = [size for size in sizes if min(size) > 0]
+    width, height = (max(side) for side in zip(*known, strict=True)) if known else (SMALLEST_CELL, SMALLEST_CELL)
     longer = max(width, height)
+    if asked:
+        return fit((width, height), (asked, asked))
     scale = -(-SMALLEST_CELL // longer) if longer < SMALLEST_CELL else min(1.0, largest / longer)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return picture.size
-    except _DAMAGED:
-        return None
-
-
-def parts(page: Page, cell: tuple[int, int], most: int | None = None) -> Iterator[Page]:
-    """Cut `page` so that no part is over `most` pixels, or else `MAX_PIXELS`."""
-    most = most or MAX_PIXELS
-    overhead = 2 * _MARGIN + _LABEL_WIDTH + 200
-    columns = max(1, (most // (cell[1] + overhead) - overhead) // (cell[0] + _GAP))
-    width = min(len(page.columns), columns) * (cell[0] + _GAP) + overhead
-    rows = max(1, (most // width - overhead) // (cell[1] + _GAP))
-    for top, bottom in pairwise([*range(0, len(page.rows), rows), len(page.rows)]):
-        for left, right in pairwise([*range(0, len(page.columns), columns), len(page.columns)]):
-            yield Page(
-                title=page.title,
-                x=page.x,
-                y=page.y,
-                columns=page.columns[left:right],
-                rows=page.rows[top:bottom],
-                cells=tuple(row[left:right] for row in page.cells[top:bottom]),
-            )
-
-
-def wrap(text: str, font: _Font, width: int) -> list[str]:
-    """Break `text` into lines of at most `width` pixels, between words where that is possible."""
-    lines, line = [], ""
-    for word in text.split():
-        if font.getlength(f"{line} {word}".strip()) <= width:
-            line = f"{line} {word}".strip()
-            continue
-        if line:
-            lines.append(line)
-        line = word
-        while font.getlength(line) > width and len(line) > 1:
-            cut = max(1, int(len(line) * width / font.getlength(line)))
-            lines.append(line[:cut])
-            line = line[cut:]
-    return [*lines, line] if line or not lines else lines
-
-
-def _font(size: int) -> _Font:
-    return ImageFont.load_default(size)

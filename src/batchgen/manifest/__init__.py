@@ -4,9 +4,19 @@
 `manifest`), `writing` goes the other way, and `schema` tells editors what may be written.
 """
 
-from batchgen.manifest.manifest import Entry, Manifest, Subset, adhoc
+from batchgen.manifest.manifest import Comparing, Entry, Manifest, Subset, adhoc
 from batchgen.manifest.schema import schema
 from batchgen.manifest.shape import manifest_of, read_manifest
 from batchgen.manifest.writing import manifest_text
 
-__all__ = ["Entry", "Manifest", "Subset", "adhoc", "manifest_of", "manifest_text", "read_manifest", "schema"]
+__all__ = [
+    "Comparing",
+    "Entry",
+    "Manifest",
+    "Subset",
+    "adhoc",
+    "manifest_of",
+    "manifest_text",
+    "read_manifest",
+    "schema",
+]

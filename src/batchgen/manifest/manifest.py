@@ -9,6 +9,9 @@ from batchgen.manifest.reading import Location
 
 Kind = Literal["prompt", "template", "file", "pictures"]
 
+CELLS: Final = (16, 2048)
+"""Fewest and most pixels of the longer side of a place on a sheet."""
+
 KINDS: Final[tuple[Kind, ...]] = ("prompt", "template", "file", "pictures")
 """What an entry of `prompts` may be; each has exactly one of these keys."""
 
@@ -46,6 +49,32 @@ class Subset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """How the pictures are shown beside one another. As it is by default nothing is said, and all of it chosen."""
+
+    x: str | None = None
+    """The axis whose values are columns."""
+    y: str | None = None
+    """The axis whose values are rows."""
+    page: str | None = None
+    """The axis of which each value has a sheet of its own."""
+    against: str | Mapping[str, Any] | None = None
+    """What the others are measured against: axis -> value such as `{steps: max}`, or that as a text, or a picture."""
+    columns: int | None = None
+    """Of a sheet, at most: at least 1. Without a grid: pictures in a row."""
+    cell: int | None = None
+    """Pixels of the longer side of a place, `CELLS` at the ends."""
+    grid: bool = True
+    """False: the pictures one after another, in the order in which they were asked for."""
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """Axes by the side that they are on, where they are said."""
+        said = {"x": self.x, "y": self.y, "page": self.page}
+        return {side: axis for side, axis in said.items() if axis is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What one run shall make."""
 
@@ -67,8 +96,8 @@ class Manifest:
     """Whether an adapter that does not fit its model leaves its cell out, instead of being an error."""
     subset: Subset | None = None
     order: Literal["grouped", "breadth"] = "grouped"
-    compare: Mapping[str, str] | None = field(default_factory=dict)
-    """Axis names under `x`, `y`, `page`; empty: not said; None: pictures only."""
+    compare: Comparing | None = field(default_factory=Comparing)
+    """None: pictures only."""
     join: tuple[str, ...] = ()
     """Options of one bundle whose clips become one, in this order."""
     lines: Mapping[Location, int] = field(default_factory=dict)

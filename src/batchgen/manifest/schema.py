@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from batchgen.manifest.manifest import CELLS
 from batchgen.parts import FIELDS, MAX_SEED
 from batchgen.sampling.names import EVERY_SAMPLER, SCHEDULES
 
@@ -244,8 +245,17 @@ def _subset() -> dict[str, Any]:
 
 
 def _compare() -> dict[str, Any]:
-    axes = {name: {"type": "string"} for name in ("x", "y", "page")}
-    return {"anyOf": [{"type": "boolean"}, _object(axes, "Axes of the contact sheets; false: pictures only.")]}
+    least, most = CELLS
+    reference = {"type": "object", "minProperties": 1, "additionalProperties": _SCALAR}
+    said = {
+        "against": _described({"anyOf": [_TEXT, reference]}, "What is measured against: steps=max, or a picture."),
+        "columns": _described({"type": "integer", "minimum": 1}, "Of a sheet, at most."),
+        "cell": _described({"type": "integer", "minimum": least, "maximum": most}, "Pixels of the longer side."),
+    }
+    axes = dict.fromkeys(("x", "y", "page"), _TEXT)
+    grid = _object({**axes, **said, "grid": {"enum": [True]}}, "Axes of the contact sheets.")
+    none = {**_object({**said, "grid": {"enum": [False]}}, "One picture after another."), "required": ["grid"]}
+    return {"description": "false: pictures only.", "anyOf": [{"type": "boolean"}, grid, none]}
 
 
 def _object(properties: Mapping[str, Any], description: str) -> dict[str, Any]:

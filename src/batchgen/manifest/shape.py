@@ -6,11 +6,13 @@ command line.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 from batchgen.errors import ManifestError, unknown_name
+from batchgen.manifest.checks import Checks, shown
+from batchgen.manifest.comparing import read_comparing
 from batchgen.manifest.manifest import KINDS, Entry, Manifest, Subset
 from batchgen.manifest.reading import Document, Location, parse_json, parse_yaml, read_text
 from batchgen.parts import FIELDS
@@ -100,7 +102,7 @@ def manifest_of(document: Document) -> Manifest:
         incompatible=shape.incompatible(top.get("exclude")),
         subset=shape.subset(top.get("subset")),
         order=shape.order(top.get("order", "grouped")),
-        compare=shape.compare(top.get("compare", {})),
+        compare=read_comparing(shape, top.get("compare", {})),
         join=shape.join(top["join"]) if "join" in top else (),
         lines=document.lines,
     )
@@ -119,53 +121,8 @@ def entry_of(document: Document) -> Entry:
     return entry
 
 
-class _Shape:
-    """Checks kinds of things, and says where a wrong one stands."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    def where(self, at: Location) -> str:
-        """Return the place of a value, or of the nearest thing around it."""
-        lines = self._document.lines
-        line = next((lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines), 1)
-        return f"{self._document.file}:{line}"
-
-    def fail(self, at: Location, message: str) -> NoReturn:
-        """Raise the error at its place."""
-        raise ManifestError(message, where=self.where(at))
-
-    def mapping(self, at: Location, value: Any) -> Mapping[str, Any]:
-        """Return a mapping that has something in it, or the empty one that stands for nothing said."""
-        if not isinstance(value, dict):
-            example = "steps: 20" if at else "prompts: [a red circle]"
-            self.fail(at, f"{_path(at)}must be a mapping such as `{example}`, not {_shown(value)}")
-        return value
-
-    def list(self, at: Location, value: Any, example: str) -> Sequence[Any]:
-        """Return a list."""
-        if not isinstance(value, list):
-            self.fail(at, f"{_path(at)}must be a list such as `{example}`, not {_shown(value)}")
-        return value
-
-    def text(self, at: Location, value: Any) -> str:
-        """Return a text."""
-        if not isinstance(value, str):
-            quoted = f'; in quotes it is one: "{value}"' if isinstance(value, int | float) else ""
-            self.fail(at, f"{_path(at)}must be a text, not {_shown(value)}{quoted}")
-        return value
-
-    def whole(self, at: Location, value: Any, *, least: int) -> int:
-        """Return a whole number, at least `least`."""
-        if type(value) is not int or value < least:
-            self.fail(at, f"{_path(at)}must be a whole number, at least {least}, not {_shown(value)}")
-        return value
-
-    def scalar(self, at: Location, value: Any) -> Any:
-        """Return a text or number."""
-        if value is None or isinstance(value, dict | list):
-            self.fail(at, f"{_path(at)}must be one value, not {_shown(value)}")
-        return value
+class _Shape(Checks):
+    """The keys of a manifest, and what stands under each."""
 
     def known_keys(self, top: Mapping[str, Any]) -> None:
         """Refuse keys that a manifest does not have, with the reason or the right place."""
@@ -228,9 +185,7 @@ class _Shape:
         if labels and kind in ("file", "pictures"):
             whose = "lines of the file, not to the file" if kind == "file" else "pictures, not to all of them"
             self.fail(at, f"name and note belong to the {whose}")
-        lenient = rest.pop("lenient", False) if kind == "pictures" else False
-        if not isinstance(lenient, bool):
-            self.fail((*at, "lenient"), f"lenient: must be true or false, not {_shown(lenient)}")
+        lenient = self.truth((*at, "lenient"), rest.pop("lenient", False)) if kind == "pictures" else False
         return Entry(
             kind=kind,
             text=text,
@@ -247,7 +202,7 @@ class _Shape:
         """Take `mode`, `count` and the draw's `seed` out of a template's keys."""
         mode = rest.pop("mode", "all")
         if mode not in ("all", "sample"):
-            self.fail((*at, "mode"), f"mode: must be all or sample, not {_shown(mode)}")
+            self.fail((*at, "mode"), f"mode: must be all or sample, not {shown(mode)}")
         if mode == "all":
             if "count" in rest:
                 self.fail((*at, "count"), "count: goes with `mode: sample`; `mode: all` makes every prompt")
@@ -340,23 +295,8 @@ class _Shape:
     def order(self, value: Any) -> Literal["grouped", "breadth"]:
         """Return the order of work."""
         if value not in ("grouped", "breadth"):
-            self.fail(("order",), f"order: must be grouped or breadth, not {_shown(value)}")
+            self.fail(("order",), f"order: must be grouped or breadth, not {shown(value)}")
         return "grouped" if value == "grouped" else "breadth"
-
-    def compare(self, value: Any) -> Mapping[str, str] | None:
-        """Return axis names under x, y, page; None for `false`."""
-        if value is False:
-            return None
-        if value is True:
-            return {}
-        found = self.mapping(("compare",), value)
-        for key, axis in found.items():
-            if key not in ("x", "y", "page"):
-                self.fail(("compare", key), unknown_name("key of compare", key, ("x", "y", "page")))
-            self.text(("compare", key), axis)
-        if len(set(found.values())) < len(found):
-            self.fail(("compare",), "compare: x, y and page must be different axes")
-        return found
 
     def join(self, value: Any) -> tuple[str, ...]:
         """Return the options whose clips become one."""
@@ -377,18 +317,3 @@ def _wrong_key(key: str) -> str:
         return f"{key!r} is a recipe field: write it under `set:` (one value) or `sweep:` (several)"
     told = explain_field(key, KEYS)
     return told if "unknown" in told else f"unknown key {key!r}: {told}"
-
-
-def _path(at: Location) -> str:
-    """Return the words before a message: `sweep.steps: `."""
-    words = [f"[{each}]" if isinstance(each, int) else f".{each}" for each in at]
-    return "".join(words).lstrip(".") + ": " if words else ""
-
-
-def _shown(value: Any) -> str:
-    """Return a value in a few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    return "a list" if isinstance(value, list) else repr(value)[:60]

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from batchgen.errors import ManifestError, ModelError, UsageError, unknown_name
 from batchgen.job import Job, Model
-from batchgen.manifest import Manifest
+from batchgen.manifest import Comparing, Manifest
 from batchgen.models.clips import check_clip
 from batchgen.models.families import FAMILIES
 from batchgen.parts import Canvas, Text, check_field
@@ -181,7 +181,9 @@ class _Expansion:
         )
 
     def _comparable(self) -> None:
-        for key, axis in (self._manifest.compare or {}).items():
+        compare = self._manifest.compare or Comparing()
+        against = compare.against if isinstance(compare.against, Mapping) else {}
+        for key, axis in (*compare.sides.items(), *(("against", axis) for axis in against)):
             if axis not in self._names:
                 message = f"compare: {key}: {unknown_name('axis', axis, self._names)}"
                 raise ManifestError(message, where=self._manifest.where(("compare", key)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batchgen.errors import ManifestError, unknown_name
-from batchgen.manifest import Entry, Manifest, manifest_text
+from batchgen.manifest import Comparing, Entry, Manifest, manifest_text
 from batchgen.manifest.reading import text_problem
 from batchgen.manifest.shape import CHOICES, KEYS
 from batchgen.plan.fields import may_be_range, read_size, wrong_field
@@ -159,8 +159,16 @@ def _document(manifest: Manifest) -> dict[str, Any]:
         "join": list(manifest.join),
     }
     found = {name: part for name, part in parts.items() if part is not None and part not in ({}, [])}
-    compare = False if manifest.compare is None else dict(manifest.compare)
-    return found if compare == {} else {**found, "compare": compare}
+    return found if manifest.compare == Comparing() else {**found, "compare": _compare(manifest.compare)}
+
+
+def _compare(comparing: Comparing | None) -> Any:
+    if comparing is None:
+        return False
+    against = comparing.against if isinstance(comparing.against, str | None) else dict(comparing.against)
+    said = {**comparing.sides, "against": against, "columns": comparing.columns, "cell": comparing.cell}
+    kept = {key: value for key, value in said.items() if value is not None}
+    return kept if comparing.grid else {**kept, "grid": False}
 
 
 def _rooted(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:

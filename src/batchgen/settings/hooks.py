@@ -1,8 +1,8 @@
-"""`on_finish`: who is told that a run has ended.
+"""`on_finish`: who is told that a run has ended; `output.metrics`: a program of the person's that judges pictures.
 
-It starts programs and speaks to other machines, so it counts only from the person's own conf/ and the command line: it
-is never saved with a run, and never read from a run directory, which may be a stranger's. Its values may be secrets, so
-that no message shows them.
+Both start programs, and the first speaks to other machines, so they count only from the person's own conf/ and the
+command line: they are never saved with a run, and never read from a run directory, which may be a stranger's. What
+`on_finish` holds may be secrets, so that no message shows it.
 """
 
 import os
@@ -24,8 +24,13 @@ from batchgen.strict import Misread, Types, read_value
 SECTION = "on_finish"
 _Text = Annotated[str, Field(min_length=1)]
 
-TYPES: Types = {"command": _Text | Annotated[list[_Text], Field(min_length=1)] | None, "post": _Text | None}
+_Command = _Text | Annotated[list[_Text], Field(min_length=1)] | None
+
+TYPES: Types = {"command": _Command, "post": _Text | None}
 """Its keys, and what they hold as written."""
+
+METRICS = "metrics"
+"""The key of `output` that names a program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +66,43 @@ def load_hooks(words: Iterable[tuple[str, Any]], tree: Tree, conf: Conf, *, save
     return OnFinish(command=_anchored(_split(command), conf.cwd), post=found.get("post"))
 
 
+def load_metrics(words: Iterable[tuple[str, Any]], output: Tree, conf: Conf) -> tuple[str, ...]:
+    """Return the program of `output.metrics` with its arguments; none if nobody names one.
+
+    Args:
+        words: What the command line says of settings.
+        output: What the person's conf/ says of `output`; what a run saved is none of it.
+        conf: conf/ as it is now.
+
+    Raises:
+        ConfError: the value is wrong, or the conf/ lies in a run directory.
+    """
+    with blaming(partial(conf.place, "output/default")):
+        command = read_value({METRICS: _Command}, METRICS, output.get(METRICS), "key of output")
+        found = _split(command) if command else []
+        _refuse_strangers(METRICS, found, conf)
+    for name, value in words:
+        if name == f"output.{METRICS}":
+            try:
+                said = read_value({METRICS: _Command}, METRICS, value, "key of output")
+                found = _split(said) if said else []
+            except Misread as error:
+                raise ConfError(str(error), where=name) from None
+    return _anchored(found, conf.cwd)
+
+
 def _own(composed: Tree, conf: Conf) -> Tree:
     values = composed.get(SECTION) or {}
     if not isinstance(values, Mapping):
         raise Misread(SECTION, f"{SECTION} is no mapping of keys to values")
-    if any(values.values()) and (conf.cwd / ".batchgen").is_dir():
-        # Whoever made the run directory chose the program.
-        raise Misread(SECTION, f"{SECTION} is not taken from a conf/ inside a run directory; work in another folder")
+    _refuse_strangers(SECTION, any(values.values()), conf)
     return values
+
+
+def _refuse_strangers(key: str, said: object, conf: Conf) -> None:
+    if said and (conf.cwd / ".batchgen").is_dir():
+        # Whoever made the run directory chose the program.
+        raise Misread(key, f"{key} is not taken from a conf/ inside a run directory; work in another folder")
 
 
 def _filled(values: Tree, composed: Tree) -> Tree:

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from batchgen.engine import Container, Runtime
+from batchgen.engine import Container, Runtime, SheetFormat
 from batchgen.errors import ConfError
 from batchgen.job import UPSCALER, Model
 from batchgen.models.digest import OnHash
@@ -24,7 +24,7 @@ from batchgen.parts import FIELDS, check_field
 from batchgen.settings.beside import Beside
 from batchgen.settings.catalog import Catalog, Stored
 from batchgen.settings.conf import Conf, Origin, Tree, blaming, literal, resolved
-from batchgen.settings.hooks import SECTION, OnFinish, load_hooks
+from batchgen.settings.hooks import METRICS, SECTION, OnFinish, load_hooks, load_metrics
 from batchgen.settings.weights import Weights
 from batchgen.settings.words import SETTINGS, Words
 from batchgen.strict import Misread, Types, place, read, read_value, read_with
@@ -46,6 +46,8 @@ _TYPES: Mapping[str, Types] = MappingProxyType(
         | {"max_gpu_temperature": Annotated[int, Field(ge=30, le=120)] | None}
         | {"checkpoint_every": Annotated[float, Field(ge=0, le=86400)]},
         "output": {"root": _Text, "compression": Annotated[int, Field(ge=0, le=9)], "sheets": bool}
+        | {"gallery": bool, METRICS: Any}
+        | {"sheet_format": SheetFormat}
         | {"clips": Container, "clip_quality": Annotated[int, Field(ge=0, le=100)]},
         "paths": {"models": _Text | list[_Text], "cache": _Text | None},
     }
@@ -76,6 +78,15 @@ class Output:
 
     sheets: bool = True
     """Whether contact sheets are drawn at the end of a run."""
+
+    sheet_format: SheetFormat = "png"
+    """How they lie on the disk."""
+
+    gallery: bool = True
+    """Whether the gallery is written, now and then during a run and at its end."""
+
+    metrics: tuple[str, ...] = ()
+    """A program that judges pictures, with its arguments. Never from a run directory, and never saved."""
 
     clips: Container = "mp4"
     """How clips lie on the disk."""
@@ -198,6 +209,9 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
     choices = {group: conf.check(group, name, f"{group}={name}") for group, name in words.settings if group in _GROUPS}
     written, origin = _read_saved(saved, choices, conf) if saved else _compose(choices, conf)
     hooks = load_hooks(words.settings, written, conf, saved=saved is not None)
+    own = {} if saved and "output" not in choices else written.get("output") or {}
+    metrics = load_metrics(words.settings, own if isinstance(own, Mapping) else {}, conf)
+    written = _without_metrics(written)
     elsewhere = {"model", SECTION, *_STORED.values()}
     tree = _applied(words, {key: value for key, value in written.items() if key not in elsewhere})
     with blaming(origin):
@@ -210,7 +224,7 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
     folders = tuple(Path(cwd, folder) for folder in paths.get("models", ()))
     return Settings(
         runtime=runtime,
-        output=Output(**output | {"root": Path(cwd, output.get("root", "outputs"))}),
+        output=Output(**output | {"root": Path(cwd, output.get("root", "outputs")), METRICS: metrics}),
         paths=Paths(models=folders, cache=cache),
         on_finish=hooks,
         recipe=MappingProxyType({"precision": runtime.precision} | recipe | {"model": written["model"]}),
@@ -224,6 +238,14 @@ def load_settings(words: Words, *, cwd: Path, saved: Path | None = None) -> Sett
         ),
         tree=_anchored(tree, cwd),
     )
+
+
+def _without_metrics(written: Tree) -> Tree:
+    """Return what was composed or saved without the program that judges pictures, which is in no file of a run."""
+    output = written.get("output")
+    if not isinstance(output, Mapping) or METRICS not in output:
+        return written
+    return {**written, "output": {key: value for key, value in output.items() if key != METRICS}}
 
 
 def _compose(choices: Mapping[str, str], conf: Conf) -> tuple[Tree, Origin]:
@@ -272,7 +294,8 @@ def _applied(words: Words, tree: Tree) -> Tree:
     found = dict(tree)
     for name, value in words.settings:
         section, _, key = name.partition(".")
-        if section != SECTION and (key or section not in _GROUPS):  # else an option, and already chosen
+        elsewhere = section == SECTION or name == f"output.{METRICS}"
+        if not elsewhere and (key or section not in _GROUPS):  # else an option, and already chosen
             checked = _checked(section, key, value)
             found[section] = {**(found.get(section) or {}), key: literal(checked)}
     return found

@@ -201,7 +201,7 @@ def test_sheets_of_clips_are_a_video_and_rows_of_frames(rendered):
 
     names = sorted(path.name for path in sheets.iterdir())
     assert names == [f"{stem}.{kind}" for stem in ("a-red-circle-moving-right", "cover") for kind in ("mp4", "png")]
-    assert "look at outputs/sweep/sheets (4 sheets)" in said.out
+    assert "outputs/sweep/sheets (4 sheets)" in said.out
     with Image.open(sheets / names[1]) as rows:
         assert rows.width > 9 * 64
     assert shown_by(sheets / names[0])

@@ -18,12 +18,15 @@ def summary(person, run="outputs/adhoc"):
     return json.loads((person.folder / run / "summary.json").read_text(encoding="utf-8"))
 
 
+SHOWN = "look at outputs/adhoc/gallery/index.html, outputs/adhoc/sheets/adhoc.png and outputs/adhoc/summary.json"
+
+
 def faults(*asked):
     return {"BATCHGEN_FAKE_FAULTS": json.dumps({"faults": asked})}
 
 
 def test_the_closing_lines_say_what_was_made_how_long_it_took_and_where_to_look(person):
-    said = person.types(*ASK, "output.sheets=false")
+    said = person.types(*ASK, "output.sheets=false", "output.gallery=false")
 
     assert said.code == 0, said.err
     first, place = said.out.splitlines()
@@ -133,7 +136,7 @@ def test_after_the_first_interrupt_there_are_sheets_closing_lines_and_a_summary(
     assert (told["ended"], told["made"], told["left"]) == ("interrupted", made, 8 - made)
     counts, where = out
     assert re.match(rf"outputs/adhoc: {made} pictures? made, {8 - made} left in \d+ s; interrupted, ", counts)
-    assert where == "look at outputs/adhoc/sheets/adhoc.png and outputs/adhoc/summary.json"
+    assert where == SHOWN
     assert (person.folder / "outputs/adhoc/sheets/adhoc.png").is_file()
     assert not err.splitlines()[-1].startswith("batchgen:")
 
@@ -170,7 +173,7 @@ def test_what_a_limit_leaves_is_told_of(person):
     assert re.fullmatch(r"outputs/adhoc: 5 pictures made in \d+ s; all 8 are there", counts)
     nothing, same = person.types(*ASK).out.splitlines()
     assert nothing == "outputs/adhoc: nothing to do, all 8 pictures are there"
-    assert same == where == "look at outputs/adhoc/sheets/adhoc.png and outputs/adhoc/summary.json"
+    assert same == where == SHOWN
 
 
 def test_a_run_that_an_error_ends_has_closing_lines_too(person):

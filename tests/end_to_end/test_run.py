@@ -114,7 +114,7 @@ def test_there_is_a_sheet_for_each_prompt_and_where_they_are_is_printed(rendered
     sheets = sorted((person.folder / "outputs/sweep/sheets").glob("*.png"))
 
     assert len(sheets) == 2
-    assert "look at outputs/sweep/sheets (2 sheets) and outputs/sweep/summary.json" in said.out
+    assert "outputs/sweep/sheets (2 sheets) and outputs/sweep/summary.json" in said.out
 
 
 def test_a_second_run_says_that_nothing_is_to_do_and_no_process_of_it_imports_torch(rendered, without_torch):

@@ -9,11 +9,14 @@ import sys
 import click
 
 from batchgen import __version__
+from batchgen.cli.compare import compare
 from batchgen.cli.doctor import doctor
+from batchgen.cli.export import export
 from batchgen.cli.importing import import_
 from batchgen.cli.models import models
 from batchgen.cli.plan import plan
 from batchgen.cli.promote import promote
+from batchgen.cli.reject import reject
 from batchgen.cli.reproduce import reproduce
 from batchgen.cli.run import run
 from batchgen.cli.schema import schema
@@ -56,7 +59,23 @@ def app() -> None:
     """Render sweeps of prompts, seeds and samplers with diffusion models, resumably."""
 
 
-for command in (run, plan, status, show, upscale, promote, import_, reproduce, verify, models, doctor, schema):
+for command in (
+    run,
+    plan,
+    status,
+    show,
+    compare,
+    export,
+    upscale,
+    promote,
+    reject,
+    import_,
+    reproduce,
+    verify,
+    models,
+    doctor,
+    schema,
+):
     app.add_command(command)
 
 

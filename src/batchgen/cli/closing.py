@@ -27,26 +27,41 @@ def closing(facts: Mapping[str, Any], directory: "RunDirectory", what: str = "pi
 def _counts(facts: Mapping[str, Any], directory: "RunDirectory", what: str) -> str:
     from batchgen.cli.progress import count, duration
 
-    made, failed, asked = facts["made"], len(facts["failed"]), facts["asked"]
-    where, missing = near(directory.root), asked - facts["there_before"] - made
+    made, failed, where = facts["made"], len(facts["failed"]), near(directory.root)
+    missing = facts["asked"] - facts["there_before"] - made - _rejected(facts)
     if not made and not missing:
-        return f"{where}: nothing to do, {f'the {what} is' if asked == 1 else f'all {asked:,} {what}s are'} there"
+        return f"{where}: nothing to do, {_there(facts, what)}"
     numbers = [f"{count(made, what)} made"]
     numbers += [f"{failed:,} failed"] if failed else []
     numbers += [f"{facts['left']:,} left"] if facts["left"] else []
-    return f"{where}: {', '.join(numbers)} in {duration(facts['seconds'])}{_rest(facts, missing)}"
+    return f"{where}: {', '.join(numbers)} in {duration(facts['seconds'])}{_rest(facts, missing, what)}"
 
 
-def _rest(facts: Mapping[str, Any], missing: int) -> str:
+def _rejected(facts: Mapping[str, Any]) -> int:
+    return int(facts.get("rejected", 0))
+
+
+def _there(facts: Mapping[str, Any], what: str) -> str:
+    """Say how many are there, where none is missing."""
+    asked, there = facts["asked"], facts["there_before"] + facts["made"]
+    if rejected := _rejected(facts):
+        return f"{there:,} of {asked:,} {what}s {'is' if there == 1 else 'are'} there, {rejected:,} rejected"
+    return f"the {what} is there" if asked == 1 else f"all {asked:,} {what}s are there"
+
+
+def _rest(facts: Mapping[str, Any], missing: int, what: str) -> str:
     """Say how far the whole is, and what to do about it."""
     from batchgen.run.account import ENDS, MISSING
 
+    if not missing and _rejected(facts):
+        return f"; {_there(facts, what)}"
     if not missing:
         return f"; all {facts['asked']:,} are there" if facts["there_before"] else ""
     how = facts["ended"] if facts["ended"] in ENDS else "ended by an error"
     why = "" if how == MISSING else f"{how}, "
     verb = "is" if missing == 1 else "are"
-    return f"; {why}{missing:,} of {facts['asked']:,} {verb} missing, run the same command again"
+    besides = f" ({_rejected(facts):,} rejected)" if _rejected(facts) else ""
+    return f"; {why}{missing:,} of {facts['asked']:,} {verb} missing{besides}, run the same command again"
 
 
 def _failed(facts: Mapping[str, Any], directory: "RunDirectory") -> Iterator[str]:
@@ -59,13 +74,13 @@ def _failed(facts: Mapping[str, Any], directory: "RunDirectory") -> Iterator[str
 def _where(facts: Mapping[str, Any], directory: "RunDirectory") -> str:
     from batchgen.cli.progress import count
 
-    sheets = facts["sheets"]
-    places = []
+    sheets, gallery = facts["sheets"], facts.get("gallery")
+    places = [near(directory.root / gallery)] if gallery else []
     if len(sheets) == 1:
         places.append(near(directory.root / sheets[0]))
     elif sheets:
         places.append(f"{near(directory.sheets)} ({count(len(sheets), 'sheet')})")
-    elif facts["there_before"] + facts["made"]:
+    elif not gallery and facts["there_before"] + facts["made"]:
         there = [near(each) for each in (directory.pictures, directory.clips) if each.is_dir() and any(each.iterdir())]
         places += there or [near(directory.pictures)]
     places += [near(directory.joined)] if facts.get("joined") else []

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from batchgen.compare.comparing import Compared
+    from batchgen.compare.unchanged import There
     from batchgen.plan.plan import Plan
     from batchgen.run.account import Account
     from batchgen.run.runner import Work
@@ -97,26 +99,29 @@ def carry_out(asked: Asked, bounds: Bounds, may_begin: "Callable[[], str | None]
     """Render what belongs into one run directory; return the exit code, and whether somebody asked to stop."""
     from dataclasses import replace
 
+    from batchgen.cli.following import following
     from batchgen.cli.plan import plan_of
     from batchgen.run.runner import run as render
+    from batchgen.store.asked import to_text
     from batchgen.store.held import hold
 
     for warning in asked.sweep.warnings:
         click.echo(f"warning: {warning}", err=True)
     manifest = asked.saved_manifest()
     with _Ending(asked) as ending, hold(asked.directory) as held:
-        _say_what_was_found(held)
+        say_what_was_found(held)
         work = replace(_work(asked, held, manifest, bounds), may_begin=may_begin)
-        plan, batch = plan_of(asked, held.known)
+        plan, batch = plan_of(asked, held)
         jobs = {cell.job.id: None for cell in asked.sweep.cells}
         kept = {"batch": batch, "jobs": list(jobs)} | ({"pictures": asked.pictures} if asked.pictures else {})
-        held.save(manifest=manifest, settings=asked.settings.save(), plan=kept)
+        held.save(manifest=manifest, settings=asked.settings.save(), plan=kept, sweep=to_text(asked.sweep))
         now = plan.first(bounds.most)
         check_machine(now, asked.directory.root, asked.settings)
         account = ending.account = _account(now, work, asked.what, later=plan.to_make - now.to_make)
         with account.kept(asked.directory):
-            summary = render(now, held, work, account)
-            account.sheets = _sheets(asked, held)
+            with following(asked) as follow:
+                summary = render(now, held, work, follow(account))
+            _compared(asked, account)
             account.joined = _joined(asked, held, work)
             held.keep_frames_of(_needed(asked, plan, held, account.joined))
     if summary.interrupted and summary.left:
@@ -155,7 +160,7 @@ def _tell(asked: Asked, facts: dict[str, Any]) -> None:
             click.echo(f"warning: {printable(line)}", err=True)
 
 
-def _say_what_was_found(held: "Held") -> None:
+def say_what_was_found(held: "Held") -> None:
     """Say what a former run left behind, or a person changed, and what became of it."""
     from batchgen.cli.progress import count
 
@@ -204,14 +209,27 @@ def _account(plan: "Plan", work: "Work", what: str, *, later: int) -> "Account":
     return Account(started=datetime.now(UTC), name_of=lambda id_: work.stem(cells[id_]), show=show, later=later)
 
 
-def _sheets(asked: Asked, held: "Held") -> "list[Path]":
-    from batchgen.compare.pages import write_pages
+def _compared(asked: Asked, account: "Account") -> None:
+    """Leave sheets, gallery and `compare.csv`, as manifest and settings want them."""
+    from batchgen.compare.comparing import Wish, compare_run
+    from batchgen.compare.gallery import write_live
+    from batchgen.compare.unchanged import recall, remember
+    from batchgen.store.publish import said_plainly
 
-    if not asked.settings.output.sheets or asked.manifest.compare is None:
-        return []
-    pictures = {id_: done.picture for id_, done in held.done.items()}
-    folder = asked.directory.sheets
-    return write_pages(asked.sweep, asked.manifest.compare, pictures, folder, title=asked.manifest.name)
+    how, output = asked.manifest.compare, asked.settings.output
+    if how is None or not (output.sheets or output.gallery):
+        return
+    wish = Wish(how=how, output=output, where="compare.against")
+    found: Compared | There | None = recall(asked.directory, wish)
+    if found is None:
+        found = compare_run(asked.directory, wish)
+        remember(asked.directory, wish, found)
+        for warning in found.warnings:
+            click.echo(f"warning: {printable(warning)}", err=True)
+    account.sheets, account.gallery, account.findings = found.sheets, found.gallery, found.findings
+    if found.gallery is not None:
+        with said_plainly(found.gallery):
+            write_live(found.gallery.parent, None)
 
 
 def _joined(asked: Asked, held: "Held", work: "Work") -> "dict[str, Path]":

@@ -1,15 +1,27 @@
-# `make demo` and `make test` each work from a fresh clone. `make check` and `make test` are all that CI runs.
+# `make demo` and `make test` each work from a fresh clone. CI runs `make check`, `make browser` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AXE := axe-core@4.14.1
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: demo test check format clean
+.PHONY: demo test browser check format clean
 
 demo: $(VENV)/.installed ## render manifests/demo.yaml with the embedded model
 	$(BIN)/batchgen run demo
 
-test: $(VENV)/.installed ## the whole test suite, on CPU, offline
+test: $(VENV)/.installed ## the whole test suite, on CPU, offline; the browser's tests where `make browser` was
 	$(BIN)/python -m pytest
+
+browser: build/$(AXE) ## what the browser's tests need: Chromium (Debian and Ubuntu), and axe-core from npm
+	@for each in "$$BATCHGEN_CHROMIUM" chromium chromium-browser google-chrome; do command -v "$$each" && exit; done; \
+		command -v apt-get || { echo "no Chromium here: install one, or say where it is: BATCHGEN_CHROMIUM"; exit 1; }; \
+		$(AS_ROOT) apt-get update && $(AS_ROOT) apt-get install --yes chromium
+
+build/$(AXE):
+	command -v npm || { $(AS_ROOT) apt-get update && $(AS_ROOT) apt-get install --yes npm; }
+	npm install --no-save --no-package-lock --no-audit --no-fund --prefix build/axe $(AXE)
+	touch $@
 
 check: $(VENV)/.installed ## format, lint, types, layers
 	$(BIN)/ruff format --check .

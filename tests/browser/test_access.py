@@ -139,7 +139,8 @@ def test_a_phone_never_scrolls_sideways(visit, compared, name):
             const box = each.getBoundingClientRect();
             let around = each.parentElement;
             // What can be drawn to and fro in a box of its own is within reach.
-            while (around && !['auto', 'scroll'].includes(getComputedStyle(around).overflowX)) around = around.parentElement;
+            const draws = each => ['auto', 'scroll'].includes(getComputedStyle(each).overflowX);
+            while (around && !draws(around)) around = around.parentElement;
             return each.checkVisibility({visibilityProperty: true}) && box.width > 2 && !around
                 && (box.right > innerWidth + 1 || box.left < -1);
         }).map(each => each.outerHTML.slice(0, 120))"""
@@ -150,8 +151,9 @@ def test_a_phone_never_scrolls_sideways(visit, compared, name):
 FOCUSED = """() => {
     const each = document.activeElement;
     // A tile draws its ring around the picture, a search field around field and icon.
-    const styles = [each, each.firstElementChild, each.parentElement].filter(Boolean).map(each => getComputedStyle(each));
-    const ring = styles.some(style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0);
+    const near = [each, each.firstElementChild, each.parentElement].filter(Boolean);
+    const ringed = style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    const ring = near.some(each => ringed(getComputedStyle(each)));
     return [each.id || each.className || each.tagName, ring, each.checkVisibility({visibilityProperty: true})];
 }"""
 

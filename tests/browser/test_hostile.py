@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from batchgen.compare.charts.drawing import Chart
 from batchgen.compare.facts import Extras, Numbers
-from batchgen.compare.gallery import Drawing, Wanted, write_gallery, write_live
+from batchgen.compare.gallery import Wanted, write_gallery, write_live
 from batchgen.compare.layout import Compare
 from batchgen.compare.results import read_results
 from batchgen.store.layout import RunDirectory
@@ -168,8 +169,8 @@ def everywhere(compared, tmp_path):
     columns = [Numbers(name=name, kind="own", numbers=numbers, unit=next(turn)) for name in (*said[:6], "__proto__")]
     reference = [0] * len(places)
     extras = Extras(columns=columns, reference=reference, reference_text=said[0], findings=said)
-    drawings = [Drawing(title=each, text=each, svg=SVG) for each in said[:4]]
-    write_gallery(results, tmp_path / "run/gallery", Wanted(sides=Compare(x="steps", y="sampler")), extras, drawings)
+    charts = [Chart(name=f"{n}", title=each, text=each, svg=SVG, png=b"") for n, each in enumerate(said[:4])]
+    write_gallery(results, tmp_path / "run/gallery", Wanted(sides=Compare(x="steps", y="sampler")), extras, charts)
     write_live(tmp_path / "run/gallery", None)
     return tmp_path / "run", said
 

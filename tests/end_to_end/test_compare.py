@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -246,3 +247,25 @@ def test_a_program_named_by_a_run_directory_is_not_started(rendered, person_in, 
     assert said.code == 0, said.err
     assert again.code == 0, again.err
     assert not mark.exists()
+
+
+def test_a_reference_that_no_place_can_be_is_refused_before_anything_is_rendered(person):
+    text = MANIFEST.replace("{x: steps, y: sampler}", "{x: steps, y: sampler, against: {steps: 8}}")
+    person.writes("night.yaml", text)
+
+    said = person.types("run", "night.yaml", "runtime.engine=fake")
+
+    assert said.code == 2
+    assert re.match(r"batchgen: night\.yaml:9: (compare\.against: )?unknown steps '8'", said.err), said.err
+    assert not (person.folder / "outputs").exists()
+
+
+def test_a_picture_that_is_not_there_when_a_run_ends_costs_the_measure_alone(person):
+    text = MANIFEST.replace("{x: steps, y: sampler}", "{x: steps, y: sampler, against: nobody.png}")
+    person.writes("night.yaml", text)
+
+    said = person.types("run", "night.yaml", "runtime.engine=fake")
+
+    assert said.code == 0, said.err
+    assert "warning: compare.against: 'nobody.png'" in said.err
+    assert (person.folder / "outputs/night/gallery/index.html").is_file()

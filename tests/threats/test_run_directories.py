@@ -3,14 +3,17 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from batchgen.cli import app
+from batchgen.compare.clips import remove_other_videos
 from batchgen.compare.layout import Page, Shown
-from batchgen.compare.sheet import remove_others, write_sheets
+from batchgen.compare.printing import remove_others
+from batchgen.compare.sheet import Sheet, write
 from batchgen.engine import Latent, Together
 from batchgen.errors import StoreError, UsageError
 from batchgen.job import Model, make_job
@@ -145,47 +148,52 @@ def test_a_record_of_any_size_is_not_shown(damaged, directory):
 
 
 @pytest.fixture
-def page():
-    return Page(title="", x="", y="", columns=("",), rows=("",), cells=((Shown(coordinates={}, picture=None),),))
+def sheet(tmp_path):
+    page = Page(title="", x="", y="", columns=("",), rows=("",), cells=((Shown(coordinates={}, picture=None),),))
+    return Sheet(path=tmp_path / "s.png", page=page, cell=(160, 160), title="demo")
 
 
 @pytest.mark.parametrize("name", [".s.png.part", f"{os.getpid()}-s.png", "s.png"])
-def test_a_sheet_is_never_written_through_a_link(tmp_path, thesis, page, name):
+def test_a_sheet_is_never_written_through_a_link(tmp_path, thesis, sheet, name):
     (tmp_path / name).symlink_to(thesis)
 
-    (sheet,) = write_sheets(page, tmp_path / "s.png", title="demo", footer="")
+    write(sheet)
 
     assert thesis.read_bytes() == b"years of work"
-    assert sheet.read_bytes().startswith(b"\x89PNG")
-    assert not sheet.is_symlink()
+    assert sheet.path.read_bytes().startswith(b"\x89PNG")
+    assert not sheet.path.is_symlink()
 
 
-def test_a_link_to_a_sheet_that_shows_the_same_is_replaced_by_a_sheet(tmp_path, page):
-    (elsewhere,) = write_sheets(page, tmp_path / "elsewhere.png", title="demo", footer="")
-    (tmp_path / "s.png").symlink_to(elsewhere)
+def test_a_link_to_a_sheet_that_shows_the_same_is_replaced_by_a_sheet(tmp_path, sheet):
+    elsewhere = tmp_path / "elsewhere.png"
+    write(replace(sheet, path=elsewhere))
+    sheet.path.symlink_to(elsewhere)
 
-    (sheet,) = write_sheets(page, tmp_path / "s.png", title="demo", footer="")
+    write(sheet)
 
-    assert not sheet.is_symlink()
+    assert not sheet.path.is_symlink()
     assert elsewhere.exists()
 
 
-def test_a_pipe_in_place_of_a_sheet_is_not_waited_for(tmp_path, page):
+def test_a_pipe_in_place_of_a_sheet_is_not_waited_for(tmp_path, sheet):
     os.mkfifo(tmp_path / "s.png")
-    os.mkfifo(tmp_path / "other.png")
+    others = [tmp_path / f"other{suffix}" for suffix in (".png", ".jpg", ".webp", ".mp4")]
+    for other in others:
+        os.mkfifo(other)
 
-    sheets = write_sheets(page, tmp_path / "s.png", title="demo", footer="")
-    remove_others(tmp_path, sheets)
+    write(sheet)
+    remove_others(tmp_path, [sheet.path])
+    remove_other_videos(tmp_path, [sheet.path])
 
-    assert sheets[0].is_file()
-    assert (tmp_path / "other.png").is_fifo()
+    assert sheet.path.is_file()
+    assert all(other.is_fifo() for other in others)
 
 
-def test_a_sheet_that_cannot_be_written_is_said_in_words(tmp_path, page):
-    (tmp_path / "s.png").mkdir()
+def test_a_sheet_that_cannot_be_written_is_said_in_words(sheet):
+    sheet.path.mkdir()
 
     with pytest.raises(StoreError, match="cannot write"):
-        write_sheets(page, tmp_path / "s.png", title="demo", footer="")
+        write(sheet)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.parent.parent.parent / "thesis.txt")])

@@ -109,7 +109,7 @@ def _wish(directory: "RunDirectory", said: dict[str, Any], words: list[str], opt
     output = replace(output, **{name: value for name, value in changed.items() if value is not None})
     how = _how(directory, said)
     where = "--against" if "against" in said else "compare.against"
-    return Wish(how=how, output=output, into=options["into"], small=options["small"], where=where)
+    return Wish(how=how, output=output, into=options["into"], charts=not during, small=options["small"], where=where)
 
 
 def _how(directory: "RunDirectory", said: dict[str, Any]) -> "Comparing":

@@ -10,14 +10,14 @@ import click
 from batchgen.cli.asking import Asked, Request, ask, asking, near, printable
 from batchgen.cli.checking import check_machine
 from batchgen.cli.closing import closing
-from batchgen.errors import Interrupted
+from batchgen.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from batchgen.compare.comparing import Compared
-    from batchgen.compare.unchanged import There
+    from batchgen.manifest import Comparing
     from batchgen.plan.plan import Plan
     from batchgen.run.account import Account
     from batchgen.run.runner import Work
@@ -92,7 +92,21 @@ def ready(asked: Asked) -> "tuple[Asked, Callable[[], str | None] | None]":
     """Return with what is asked for what looks after the GPU's heat, found to work before anything is rendered."""
     from batchgen.preflight.heat import heat
 
+    _see_reference(asked)
     return asked, heat(asked.settings.runtime)
+
+
+def _see_reference(asked: Asked) -> None:
+    """Refuse a reference that no place of the sweep can be: at seven in the morning would be too late."""
+    how = asked.manifest.compare
+    if how is None or how.against is None or (isinstance(how.against, str) and "=" not in how.against):
+        return  # a picture's name: there may be no such file before the night is over
+    from batchgen.compare.references import read_against
+    from batchgen.compare.results import Results
+
+    axes = {axis.name: axis.values for axis in asked.sweep.axes}
+    nothing = Results(name=asked.manifest.name, axes=axes, places=(), environments={})
+    read_against(how.against, nothing, where=asked.manifest.where(("compare", "against")))
 
 
 def carry_out(asked: Asked, bounds: Bounds, may_begin: "Callable[[], str | None] | None") -> tuple[int, bool]:
@@ -211,25 +225,36 @@ def _account(plan: "Plan", work: "Work", what: str, *, later: int) -> "Account":
 
 def _compared(asked: Asked, account: "Account") -> None:
     """Leave sheets, gallery and `compare.csv`, as manifest and settings want them."""
-    from batchgen.compare.comparing import Wish, compare_run
     from batchgen.compare.gallery import write_live
-    from batchgen.compare.unchanged import recall, remember
+    from batchgen.compare.unchanged import recall
     from batchgen.store.publish import said_plainly
 
     how, output = asked.manifest.compare, asked.settings.output
     if how is None or not (output.sheets or output.gallery):
         return
-    wish = Wish(how=how, output=output, where="compare.against")
-    found: Compared | There | None = recall(asked.directory, wish)
-    if found is None:
-        found = compare_run(asked.directory, wish)
-        remember(asked.directory, wish, found)
-        for warning in found.warnings:
-            click.echo(f"warning: {printable(warning)}", err=True)
+    found = recall(asked.directory, how, output) or _compare(asked, how)
     account.sheets, account.gallery, account.findings = found.sheets, found.gallery, found.findings
     if found.gallery is not None:
         with said_plainly(found.gallery):
             write_live(found.gallery.parent, None)
+
+
+def _compare(asked: Asked, how: "Comparing") -> "Compared":
+    from dataclasses import replace
+
+    from batchgen.compare.comparing import Wish, compare_run
+    from batchgen.compare.unchanged import remember
+
+    output = asked.settings.output
+    try:
+        found = compare_run(asked.directory, Wish(how=how, output=output, where="compare.against"))
+    except UsageError as error:  # a picture that is not there: no reason to go without everything else
+        click.echo(f"warning: {printable(str(error))}", err=True)
+        found = compare_run(asked.directory, Wish(how=replace(how, against=None), output=output))
+    remember(asked.directory, how, output, found)
+    for warning in found.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
+    return found
 
 
 def _joined(asked: Asked, held: "Held", work: "Work") -> "dict[str, Path]":

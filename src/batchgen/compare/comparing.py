@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from batchgen.compare.changes import stray_sentence
-from batchgen.compare.charts.draw import draw_charts
+from batchgen.compare.charts.draw import Charts, draw_charts, said
 from batchgen.compare.charts.drawing import Chart
 from batchgen.compare.facts import Extras, Numbers
 from batchgen.compare.gallery import Wanted, write_gallery
@@ -40,6 +40,8 @@ class Wish:
     """Of it: whether there are sheets and a gallery, the sheets' format, the program that judges pictures."""
     into: Path | None = None
     """A folder for a gallery that stands alone; then nothing else is written."""
+    charts: bool = True
+    """Whether charts are drawn, which takes some seconds; what they say is said either way."""
     small: bool = False
     """Whether that holds thumbnails and no pictures."""
     where: str | None = None
@@ -72,7 +74,7 @@ def compare_run(directory: RunDirectory, wish: Wish) -> Compared:
     found = differences(results, read_against(wish.how.against, results, where=wish.where), directory)
     own = _own(results, found, directory, wish)
     measured = Measured(differences=found, same=same(results), own=own.columns)
-    drawn = draw_charts(results, found)
+    drawn = draw_charts(results, found) if wish.charts else Charts(charts=(), findings=said(results, found))
     findings = (*drawn.findings, *said_of_same(results), *filter(None, [stray_sentence(results)]))
     extras = extras_of(measured, findings)
     wanted = Wanted(sides=sides(wish.how, results), grid=wish.how.grid, copied=wish.into is not None, small=wish.small)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from batchgen import __version__
+from batchgen.manifest import Comparing
+from batchgen.settings import Output
 from batchgen.store.content import content
 from batchgen.store.layout import RunDirectory
 from batchgen.store.publish import said_plainly, write_atomic
 
 if TYPE_CHECKING:
-    from batchgen.compare.comparing import Compared, Wish
+    from batchgen.compare.comparing import Compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,11 @@ class There:
     findings: Sequence[str]
 
 
-def recall(directory: RunDirectory, wish: "Wish") -> There | None:
+def recall(directory: RunDirectory, how: Comparing, output: Output) -> There | None:
     """Return what the last comparison left, if another one would leave the same; None if one is due."""
     try:
         left = TypeAdapter(Left).validate_json(content(directory.compared), strict=False)
-        if left.of != _of(directory, wish):
+        if left.of != _of(directory, how, output):
             return None
     except (OSError, ValidationError):
         return None
@@ -54,7 +56,7 @@ def recall(directory: RunDirectory, wish: "Wish") -> There | None:
     return There(sheets=sheets, gallery=paths[-1] if left.gallery else None, findings=left.findings)
 
 
-def remember(directory: RunDirectory, wish: "Wish", found: "Compared") -> None:
+def remember(directory: RunDirectory, how: Comparing, output: Output, found: "Compared") -> None:
     """Keep what a comparison left; the directory's lock is held.
 
     Raises:
@@ -62,7 +64,7 @@ def remember(directory: RunDirectory, wish: "Wish", found: "Compared") -> None:
         StoreError: it cannot be written.
     """
     left = {
-        "of": _of(directory, wish),
+        "of": _of(directory, how, output),
         "sheets": [directory.relative(path) for path in found.sheets],
         "gallery": None if found.gallery is None else directory.relative(found.gallery),
         "findings": list(found.findings),
@@ -71,9 +73,9 @@ def remember(directory: RunDirectory, wish: "Wish", found: "Compared") -> None:
         write_atomic(directory.compared, json.dumps(left).encode(), directory.tmp)
 
 
-def _of(directory: RunDirectory, wish: "Wish") -> str:
+def _of(directory: RunDirectory, how: Comparing, output: Output) -> str:
     """Name what is compared, and how: all that is shown comes of the journal and of what was asked for."""
-    digest = hashlib.sha256(repr((__version__, wish.how, wish.output)).encode())
+    digest = hashlib.sha256(repr((__version__, how, output)).encode())
     for path in (directory.sweep, directory.journal):
         digest.update(hashlib.sha256(content(path, None)).digest())
     return digest.hexdigest()

@@ -1,1 +1,1 @@
-"""Charts: which sampler is good at how many steps, and what it costs. The only importer of matplotlib."""
+"""Charts: which sampler is good at how many steps, and what it costs; drawn with matplotlib."""

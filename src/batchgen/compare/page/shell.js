@@ -11,6 +11,8 @@
   const NARROW = matchMedia('(max-width: 999px)');
   /** Milliseconds that a pointer rests on a cell before the recipe changes: crossing the grid must not flicker. */
   const REST = 60;
+  /** Milliseconds after which what is not to be seen yet is made, busy or not. */
+  const IDLE = 400;
   const DETAILS_KEY = 'batchgen.details';
 
   let pane = null;
@@ -287,10 +289,11 @@
     drawing = requestAnimationFrame(show);
   }
 
-  /** The first pictures are to be seen, and can be used; now for those a screen away. */
+  /** The first pictures are to be seen, and the page can be used; those a screen away come when there is nothing to do. */
   function ready(milliseconds) {
-    pane.render();
     document.documentElement.dataset.ready = String(milliseconds);
+    if (globalThis.requestIdleCallback) requestIdleCallback(() => pane.render(), { timeout: IDLE });
+    else setTimeout(() => pane.render(), IDLE);
   }
 
   function start() {

@@ -152,7 +152,14 @@
     side.video = video;
     const seen = blind ? mirror(video) : video;
     place(side, seen);
-    batchgen.clock.follow(seen, (seconds) => inStep(video, seconds, cell.film));
+    // A clock that stands still says its second once: who was busy seeking then looks again afterwards.
+    let missed = false;
+    const follow = (seconds) => {
+      missed = video.seeking;
+      inStep(video, seconds, cell.film);
+    };
+    video.addEventListener('seeked', () => missed && follow(batchgen.clock.seconds));
+    batchgen.clock.follow(seen, follow);
     side.say('video');
   }
 

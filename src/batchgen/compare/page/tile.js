@@ -129,12 +129,13 @@
     return value === null ? '' : batchgen.number(value, field.unit);
   }
 
+  /** What is to be seen as text comes first, as it stands: who speaks to the page says what they see. */
   function spoken(i, mark, same) {
     const { data } = batchgen;
     const state = data.states[data.state[i]];
     return [
-      batchgen.view.mode === 'wall' ? captionText(i) : batchgen.title(i),
       state === 'made' ? '' : [WORDS[state], data.reasons[i]].filter(Boolean).join(': '),
+      batchgen.view.mode === 'wall' ? captionText(i) : batchgen.title(i),
       sortedBy(i) && batchgen.view.mode === 'grid' && `${batchgen.view.sort} ${sortedBy(i)}`,
       batchgen.passes(i) ? '' : 'filtered out',
       mark.verdict === 'keep' ? 'kept' : mark.verdict === 'reject' ? 'marked as rejected' : '',

@@ -67,7 +67,7 @@ def cost(browser, page: Path, box: str, mode: str) -> Cost:
         metrics.send("Performance.enable", {"timeDomain": "threadTicks"})
         opened.goto(page.as_uri() + mode)
         opened.wait_for_selector("[data-ready]", state="attached")
-        opened.keyboard.press("ArrowRight")
+        opened.keyboard.press("w")
         answered = until(opened, "globalThis.answered")
         used = {each["name"]: each["value"] for each in metrics.send("Performance.getMetrics")["metrics"]}
         frames = scrolled(opened, box)

@@ -183,14 +183,13 @@ def served():
         server.server_close()
 
 
-@pytest.fixture(params=["file", "http"])
+@pytest.fixture
 def address(request, served):
-    """Return the address of a run's gallery: on the disk, and from any static host."""
+    """Return the address of a run's gallery: on the disk or, where a test is parametrized so, on a static host."""
 
     def of(run):
-        if request.param == "file":
-            return (run / "gallery/index.html").as_uri()
-        return f"{served(run)}/gallery/index.html"
+        page = "gallery/index.html"
+        return f"{served(run)}/{page}" if getattr(request, "param", "file") == "http" else (run / page).as_uri()
 
     return of
 
@@ -202,10 +201,11 @@ def axe():
         pytest.skip("no axe-core here: `make browser` fetches it")
     source = AXE.read_text(encoding="utf-8")
 
-    def look(page):
+    def look(page, *rules):
         page.evaluate(source)
         # Without `preload` it would read style sheets by requests of its own, which the page's policy forbids.
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")["violations"]
+        how = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": rules} if rules else {})
+        found = page.evaluate("how => axe.run(document, how)", how)["violations"]
         bad = [each for each in found if each["impact"] in ("serious", "critical")]
         return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in bad for node in each["nodes"]]
 

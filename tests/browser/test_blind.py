@@ -62,6 +62,7 @@ def exported(page, path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_the_votes_that_were_given_are_exported_with_the_pictures_they_were_about(voting, facts, tmp_path):
     votes(voting, ["left", "tie", "right", "left"])
     voting.click('#blind-dialog [data-blind="finish"]')
@@ -102,6 +103,7 @@ def test_a_vote_is_taken_back(voting, tmp_path):
     assert len(exported(voting, tmp_path / "votes.json")["votes"]) == 1
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_the_picture_chosen_is_the_one_that_was_on_that_side(voting, facts, compared, tmp_path, seen):
     """By what is on the screen: the picture seen at the left when the left was voted for."""
     shown = []

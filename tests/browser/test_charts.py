@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from trials.chromium import until
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_charts_are_shown_and_said_in_words(visit, address, compared, told):
     page = visit(address(compared))
     charts = told(compared).data["charts"]
@@ -24,8 +25,8 @@ def test_charts_are_shown_and_said_in_words(visit, address, compared, told):
     until(page, "[...document.querySelectorAll('#charts img')].every(each => each.naturalWidth > 0)")
 
 
-def test_findings_are_read_as_they_were_written(visit, compared, told):
-    page = visit((compared / "gallery/index.html").as_uri())
+def test_findings_are_read_as_they_were_written(visit, compared, told, address):
+    page = visit(address(compared))
 
     page.click("#mode-charts")
 
@@ -41,6 +42,7 @@ def small(compared, compare, tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_the_small_gallery_needs_no_other_file(visit, address, small, told):
     assert not (small / "gallery/thumbs").exists()
     page = visit(address(small))
@@ -53,8 +55,8 @@ def test_the_small_gallery_needs_no_other_file(visit, address, small, told):
     until(page, "[...document.querySelectorAll('#charts img')].every(each => each.naturalWidth > 0)")
 
 
-def test_the_viewer_of_the_small_gallery_says_that_it_shows_thumbnails(visit, small):
-    page = visit((small / "gallery/index.html").as_uri())
+def test_the_viewer_of_the_small_gallery_says_that_it_shows_thumbnails(visit, small, address):
+    page = visit(address(small))
 
     page.evaluate("batchgen.openViewer(0, 1)")
 
@@ -62,10 +64,10 @@ def test_the_viewer_of_the_small_gallery_says_that_it_shows_thumbnails(visit, sm
     expect(page.locator('#viewer .stage-side[data-shown="thumb"]').first).to_be_attached()
 
 
-def test_a_gallery_is_moved_with_its_run(visit, compared, tmp_path):
+def test_a_gallery_is_moved_with_its_run(visit, compared, tmp_path, address):
     shutil.copytree(compared, tmp_path / "elsewhere")
 
-    page = visit((tmp_path / "elsewhere/gallery/index.html").as_uri())
+    page = visit(address(tmp_path / "elsewhere"))
     page.evaluate("batchgen.openViewer(0)")
 
     expect(page.locator('#viewer .stage-side[data-shown="original"]').first).to_be_attached()

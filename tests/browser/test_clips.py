@@ -62,6 +62,7 @@ def test_all_clips_play_by_one_clock(gallery):
         assert frame == min(frames - 1, int(seconds * 8 + 1e-6))
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 @pytest.mark.parametrize("wanted", [0, 3, 12, 24])
 def test_the_scrubber_puts_all_of_them_to_one_frame(gallery, wanted):
     gallery.locator('.transport input[data-clock="scrub"]').first.fill(str(wanted))
@@ -86,6 +87,7 @@ def test_what_a_clip_shows_changes_with_its_frame(gallery):
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_two_clips_are_in_step_in_the_viewer_too(gallery):
     gallery.evaluate("batchgen.openViewer(1, 2)")
     gallery.click('#viewer [data-mode-button="side"]')
@@ -96,8 +98,8 @@ def test_two_clips_are_in_step_in_the_viewer_too(gallery):
     until(gallery, f"({SIDES})().join() === '6,6'")
 
 
-def test_less_motion_is_respected(visit, moving):
-    page = visit((moving / "gallery/index.html").as_uri(), reduced_motion="reduce")
+def test_less_motion_is_respected(visit, moving, address):
+    page = visit(address(moving), reduced_motion="reduce")
     expect(page.locator("#grid .film")).to_have_count(6)
 
     assert not page.evaluate("batchgen.clock.playing")

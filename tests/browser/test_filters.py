@@ -39,6 +39,7 @@ def ticks(page, field, value):
     facet.get_by_role("checkbox", name=value).check()
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_a_facet_leaves_what_it_names(wall, facts):
     ticks(wall, "sampler", "heun")
 
@@ -111,8 +112,8 @@ def test_the_wall_is_put_in_order(wall, facts):
     shows(wall, [*sorted(there, key=lambda cell: -evaluations[cell]), *without])
 
 
-def test_the_grid_leaves_out_empty_rows_and_columns_and_dims_what_is_between(visit, compared, facts):
-    page = visit((compared / "gallery/index.html").as_uri())
+def test_the_grid_leaves_out_empty_rows_and_columns_and_dims_what_is_between(visit, compared, facts, address):
+    page = visit(address(compared))
     first = facts.coordinates(0)
     corners = [("euler", "2"), ("euler", "4"), ("dpmpp_2m", "2"), ("dpmpp_2m", "4")]
     cells = [facts.cell(**first | {"sampler": sampler, "steps": steps}) for sampler, steps in corners]

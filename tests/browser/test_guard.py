@@ -35,6 +35,7 @@ def complaints(browser, visited):
     return of
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_a_page_that_does_nothing_wrong_is_let_be(page_with, complaints, address):
     assert complaints(address(page_with())) == []
 

@@ -66,6 +66,7 @@ def test_progress_and_time_left_are_shown_while_a_run_is_going(gallery):
     expect(gallery.locator("#progress")).to_contain_text("96")
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_newer_data_is_shown_in_the_same_view(gallery, run):
     gallery.select_option("#rows", "seed")
     gallery.select_option('.selector[data-axis="schedule"] select', label="karras")
@@ -113,6 +114,7 @@ def test_the_place_of_the_keyboard_stays_when_newer_data_comes(gallery, run):
     expect(gallery.locator(f'#grid [data-cell="{cell}"]')).to_be_focused()
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_progress_goes_away_when_the_run_has_ended(gallery, run):
     expect(gallery.locator("#progress")).to_be_visible()
     run.has(96, left=0)
@@ -123,9 +125,9 @@ def test_progress_goes_away_when_the_run_has_ended(gallery, run):
     expect(made(gallery).nth(7)).to_be_visible()
 
 
-def test_a_page_of_an_ended_run_asks_no_more(visit, compared):
+def test_a_page_of_an_ended_run_asks_no_more(visit, compared, address):
     asked = []
-    page = visit((compared / "gallery/index.html").as_uri(), before=lambda page: page.clock.install())
+    page = visit(address(compared), before=lambda page: page.clock.install())
     page.on("request", lambda request: asked.append(request.url))
 
     for _ in range(6):
@@ -135,11 +137,11 @@ def test_a_page_of_an_ended_run_asks_no_more(visit, compared):
     assert not [each for each in asked if "data.js" in each]
 
 
-def test_a_gallery_without_live_js_is_a_gallery(visit, served, run, browser, visited):
+def test_a_gallery_without_live_js_is_a_gallery(run, address, browser, visited):
     run.has(2, left=94)
     (run.directory / "gallery/live.js").unlink()
 
-    with visited(browser, (run.directory / "gallery/index.html").as_uri()) as (page, guard):
+    with visited(browser, address(run.directory)) as (page, guard):
         expect(page.locator("#progress")).to_be_hidden()
         expect(page.locator("#grid [data-cell]").first).to_be_visible()
 

@@ -87,6 +87,7 @@ def test_the_exported_file_is_what_the_contract_says(gallery, three, facts, tmp_
     assert stand_in(found) == wanted(facts, three)
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_promote_and_reject_understand_the_file(gallery, three, facts, tmp_path, compared, typed):
     marks(gallery, three)
     file = tmp_path / "marks.json"
@@ -114,10 +115,10 @@ def test_marks_by_the_buttons_of_the_recipe(gallery, three, facts, tmp_path):
     assert stand_in(exported(gallery, tmp_path / "marks.json")) == wanted(facts, three)
 
 
-def test_marks_come_into_another_browser(gallery, three, facts, tmp_path, visit, compared):
+def test_marks_come_into_another_browser(gallery, three, facts, tmp_path, visit):
     marks(gallery, three)
     exported(gallery, tmp_path / "marks.json")
-    other = visit((compared / "gallery/index.html").as_uri())
+    other = visit(gallery.url)
     assert other.evaluate("batchgen.marks.counts().marked") == 0
 
     other.click("#marks-toggle")
@@ -140,8 +141,8 @@ def test_marks_come_into_another_browser(gallery, three, facts, tmp_path, visit,
         '{"batchgen": "marks", "format": 1, "run": "compared", "marks": {"0123456789abcdef": {"stars": "<b>"}}}',
     ],
 )
-def test_a_file_of_something_else_changes_nothing_and_is_told_of(visit, compared, three, tmp_path, text):
-    page = visit((compared / "gallery/index.html").as_uri())
+def test_a_file_of_something_else_changes_nothing_and_is_told_of(visit, compared, three, tmp_path, text, address):
+    page = visit(address(compared))
     marks(page, three)
     (tmp_path / "odd.json").write_text(text)
 
@@ -168,8 +169,8 @@ def test_clearing_asks_first(gallery, three):
     until(gallery, "batchgen.marks.counts().marked === 0")
 
 
-def test_a_browser_that_keeps_nothing_still_marks_and_exports(visit, compared, three, facts, tmp_path):
-    page = visit((compared / "gallery/index.html").as_uri(), before=lambda page: page.add_init_script(WITHOUT_STORAGE))
+def test_a_browser_that_keeps_nothing_still_marks_and_exports(visit, compared, three, facts, tmp_path, address):
+    page = visit(address(compared), before=lambda page: page.add_init_script(WITHOUT_STORAGE))
 
     marks(page, three)
 

@@ -83,6 +83,7 @@ def test_every_copied_manifest_asks_for_the_same_picture(page, facts, typed, tmp
         assert planned(said) == [facts.data["id"][cell][:8]]
 
 
+@pytest.mark.parametrize("address", ["file", "http"], indirect=True)
 def test_the_keys_copy_the_same_as_the_buttons(page, facts):
     page.evaluate("batchgen.focusCell(2)")
     shows_recipe_of(page, 2)
@@ -110,8 +111,8 @@ def test_the_recipe_says_every_field_of_the_record(page, facts, awkward):
     assert page.text_content("#details .recipe .prompt-text") == recipe["prompt"]
 
 
-def test_tapping_a_cell_shows_its_recipe(visit, compared, told):
-    page = visit((compared / "gallery/index.html").as_uri(), viewport={"width": 390, "height": 844}, has_touch=True)
+def test_tapping_a_cell_shows_its_recipe(visit, compared, told, address):
+    page = visit(address(compared), viewport={"width": 390, "height": 844}, has_touch=True)
     cell = page.locator("#grid [data-cell]").first
 
     cell.tap()
@@ -121,8 +122,8 @@ def test_tapping_a_cell_shows_its_recipe(visit, compared, told):
     expect(page.locator("#details .recipe")).to_contain_text(re.compile("euler"))
 
 
-def test_hovering_a_cell_shows_its_recipe(visit, compared):
-    page = visit((compared / "gallery/index.html").as_uri())
+def test_hovering_a_cell_shows_its_recipe(visit, compared, address):
+    page = visit(address(compared))
     cell = page.locator("#grid [data-cell]").nth(2)
 
     cell.hover()

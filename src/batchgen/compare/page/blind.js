@@ -173,15 +173,17 @@
     loaded();
   }
 
+  const shown = () => Object.values(blind.stage.sides).map((side) => side.shown);
+  const areLoaded = () => !shown().some((what) => ['loading', 'none'].includes(what));
+
   /** Nobody is asked before both can be seen. */
+  const canJudge = () => areLoaded() && !shown().includes('failed');
+
   function loaded() {
     if (!blind?.dialog.open || blind.dialog.dataset.phase !== 'vote') return;
-    const sides = Object.values(blind.stage.sides);
-    const ready = sides.every((side) => !['loading', 'none'].includes(side.shown));
-    const failed = sides.some((side) => side.shown === 'failed');
-    blind.stage.element.dataset.ready = ready;
-    for (const choice of ['a', 'b', 'tie']) allow(choice, ready && !failed);
-    if (failed) blind.said.textContent = 'A picture of this pair could not be loaded: skip it';
+    blind.stage.element.dataset.ready = areLoaded();
+    for (const choice of ['a', 'b', 'tie']) allow(choice, canJudge());
+    if (shown().includes('failed')) blind.said.textContent = 'A picture of this pair could not be loaded: skip it';
   }
 
   const voteButton = (choice) => blind.vote.querySelector(`[data-vote=${choice}]`);
@@ -194,7 +196,7 @@
       undo();
     } else if (choice === 'skip') {
       next();
-    } else if (voteButton(choice).getAttribute('aria-disabled') === 'false') {
+    } else if (canJudge()) {
       const { id } = batchgen.data;
       const { at, values } = batchgen.axis(state.axis);
       const [a, b] = state.pair;
@@ -225,7 +227,8 @@
 
   function steerZoom(key) {
     const { view } = blind.stage;
-    const act = { '+': () => view.nearer(), '=': () => view.nearer(), '-': () => view.farther(), f: () => view.fit(), z: () => view.to(1) }[key];
+    const [nearer, farther] = [() => view.nearer(), () => view.farther()];
+    const act = { '+': nearer, '=': nearer, '-': farther, f: () => view.fit(), z: () => view.to(1) }[key];
     act?.();
     return Boolean(act);
   }

@@ -129,7 +129,8 @@
   };
 
   /** What was swept on purpose comes first. */
-  const rank = (axis) => ({ prompt: 2, seed: 1 })[axis.name] ?? (axis.numeric ? -1 : 0);
+  const LAST = new Map([['seed', 1], ['prompt', 2]]);
+  const rank = (axis) => LAST.get(axis.name) ?? (axis.numeric ? -1 : 0);
 
   /**
    * All about a cell.
@@ -161,12 +162,22 @@
     for (const column of columns.values()) {
       if (column.kind === 'recipe' && column.of[i] >= 0) found[column.name] = column.table[column.of[i]];
     }
+    const { data } = batchgen;
     // What all made cells share says nothing of one that was never made.
-    return batchgen.data.picture[i] || batchgen.data.thumb[i] || batchgen.data.state[i] === 0 ? { ...found, ...batchgen.data.constant } : found;
+    if (data.picture[i] || data.thumb[i] || data.state[i] === 0) Object.assign(found, data.constant);
+    if ('seed' in found) found.seed = exactSeed(i, found.seed);
+    return found;
+  }
+
+  /** A large seed is no number that JavaScript has; the axis has its digits. */
+  function exactSeed(i, seed) {
+    const axis = axes.get('seed');
+    const label = axis && axis.at[i] >= 0 ? axis.values[axis.at[i]] : '';
+    return Number.isSafeInteger(seed) || Number(label) !== seed ? seed : label;
   }
 
   function facts(i) {
-    const found = {};
+    const found = Object.create(null);
     for (const column of columns.values()) {
       if (column.numbers && column.numbers[i] !== null) found[column.name] = column.numbers[i];
       else if (!column.numbers && column.kind !== 'recipe' && column.of[i] >= 0) found[column.name] = column.table[column.of[i]];
@@ -207,8 +218,8 @@
   batchgen.find = (at) => {
     const all = batchgen.data.axes;
     places ??= new Map(indices().reverse().map((i) => [all.map((axis) => axis.at[i]).join(), i]));
-    if (all.every((axis) => axis.name in at)) return places.get(all.map((axis) => at[axis.name]).join()) ?? -1;
-    const wanted = all.filter((axis) => axis.name in at);
+    if (all.every((axis) => Object.hasOwn(at, axis.name))) return places.get(all.map((axis) => at[axis.name]).join()) ?? -1;
+    const wanted = all.filter((axis) => Object.hasOwn(at, axis.name));
     return indices().find((i) => wanted.every((axis) => axis.at[i] === at[axis.name])) ?? -1;
   };
 

@@ -79,15 +79,15 @@
   }
 
   function toggle(name, place) {
-    const chosen = batchgen.view.facets[name] ?? [];
+    const chosen = batchgen.own(batchgen.view.facets, name) ?? [];
     const now = chosen.includes(place) ? chosen.filter((each) => each !== place) : [...chosen, place].sort((one, other) => one - other);
     const { [name]: _old, ...rest } = batchgen.view.facets;
     batchgen.set({ facets: now.length > 0 ? { ...rest, [name]: now } : rest });
   }
 
   function setRange(name, place, text) {
-    const { [name]: old = [null, null], ...rest } = batchgen.view.ranges;
-    const now = [...old];
+    const { [name]: _old, ...rest } = batchgen.view.ranges;
+    const now = [...(batchgen.own(batchgen.view.ranges, name) ?? [null, null])];
     now[place] = text === '' || Number.isNaN(Number(text)) ? null : Number(text);
     batchgen.set({ ranges: now[0] === null && now[1] === null ? rest : { ...rest, [name]: now } });
   }
@@ -103,7 +103,7 @@
 
   function showFacet(made) {
     const { field } = made.dataset;
-    const chosen = batchgen.view.facets[field] ?? [];
+    const chosen = batchgen.own(batchgen.view.facets, field) ?? [];
     const counts = batchgen.facetCounts(field);
     made.querySelector('.chosen').textContent = chosen.length > 0 ? String(chosen.length) : '';
     made.querySelectorAll('.option').forEach((option) => {
@@ -116,7 +116,7 @@
   }
 
   function showRange(made) {
-    const ends = batchgen.view.ranges[made.dataset.field] ?? [null, null];
+    const ends = batchgen.own(batchgen.view.ranges, made.dataset.field) ?? [null, null];
     ['least', 'most'].forEach((name, place) => {
       made.querySelector(`.${name}`).value = ends[place] === null ? '' : String(ends[place]);
     });

@@ -44,7 +44,7 @@
   batchgen.otherAxes = () => batchgen.varying().filter((axis) => axis.name !== batchgen.view.x && axis.name !== batchgen.view.y);
 
   /** @param {any} axis @returns {number} The place of its value that is shown. */
-  batchgen.placeShown = (axis) => Math.min(batchgen.view.at[axis.name] ?? 0, axis.values.length - 1);
+  batchgen.placeShown = (axis) => Math.min(batchgen.own(batchgen.view.at, axis.name) ?? 0, axis.values.length - 1);
 
   /** @returns {number[]} Cells with the chosen values of all other axes, or that those do not touch. */
   batchgen.onPage = () => {

@@ -29,17 +29,13 @@
    * @returns {{prompt: string, seed: string, fields: [string, any][]}|null}
    */
   function asked(i) {
-    const { recipe, coordinates } = batchgen.cell(i);
-    const { prompt, seed, ...rest } = recipe;
+    const { prompt, seed, ...rest } = batchgen.cell(i).recipe;
     if (typeof prompt !== 'string' || seed === undefined || seed === null || !rest.model) return null;
     const fields = Object.entries(rest).filter(([, value]) => value !== null);
     const rank = (name) => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
     fields.sort(([one], [other]) => rank(one) - rank(other));
-    return { prompt, seed: exactSeed(seed, coordinates.seed), fields };
+    return { prompt, seed: String(seed), fields };
   }
-
-  /** A large seed is no number that JavaScript has; the axis has its digits. */
-  const exactSeed = (seed, label) => (label !== undefined && Number(label) === Number(seed) ? String(label) : String(seed));
 
   /**
    * The command line that makes a cell's picture.

@@ -11,8 +11,8 @@
   const NARROW = matchMedia('(max-width: 999px)');
   /** Milliseconds that a pointer rests on a cell before the recipe changes: crossing the grid must not flicker. */
   const REST = 60;
-  /** Milliseconds after which what is not to be seen yet is made, busy or not. */
-  const IDLE = 400;
+  /** Milliseconds between what is to be seen and what is a screen away. */
+  const SOON = 100;
   const DETAILS_KEY = 'batchgen.details';
 
   let pane = null;
@@ -137,6 +137,7 @@
     choose(i, how) {
       clearTimeout(resting);
       [chosen, hovered] = [i, -1];
+      by('grid').classList.add('used');
       if (how === 'touch' && NARROW.matches) by('details').dataset.called = 'true';
       showDetails();
       showKin(i);
@@ -212,7 +213,7 @@
     else if (!typing && (KEYS[event.key] || byCell(event.key))) {
       event.preventDefault();
       KEYS[event.key]?.();
-    }
+    } else if (event.target === document.body && batchgen.view.mode !== 'charts') batchgen.steerByKey(pane, ear, event);
   }
 
   /** Keys that do something to the cell in focus. */
@@ -289,11 +290,12 @@
     drawing = requestAnimationFrame(show);
   }
 
-  /** The first pictures are to be seen, and the page can be used; those a screen away come when there is nothing to do. */
+  /** The first pictures are to be seen, and the page can be used. Those a screen away come when these are loaded. */
   function ready(milliseconds) {
     document.documentElement.dataset.ready = String(milliseconds);
-    if (globalThis.requestIdleCallback) requestIdleCallback(() => pane.render(), { timeout: IDLE });
-    else setTimeout(() => pane.render(), IDLE);
+    const others = () => setTimeout(() => pane.render(), SOON);
+    if (document.readyState === 'complete') others();
+    else addEventListener('load', others, { once: true });
   }
 
   function start() {

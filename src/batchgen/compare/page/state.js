@@ -52,6 +52,12 @@
     batchgen.emit('view', { changed: Object.keys(changes) });
   };
 
+  /**
+   * What stands under a name that a stranger chose: `constructor` is a name like any other.
+   * @template T @param {Record<string, T>} map @param {string} name @returns {T|undefined}
+   */
+  batchgen.own = (map, name) => (Object.hasOwn(map, name) ? map[name] : undefined);
+
   /** @param {string} name @param {object|null} [detail] */
   batchgen.emit = (name, detail = null) => batchgen.events.dispatchEvent(new CustomEvent(name, { detail }));
 
@@ -134,13 +140,13 @@
     const [kind, name] = [key.slice(0, 3), key.slice(3)];
     if (kind === 'at.' && batchgen.axis(name)) {
       const place = placeOf(name, word);
-      if (place >= 0) view.at[name] = place;
+      if (place >= 0) view.at = { ...view.at, [name]: place };
     } else if (kind === 'is.' && batchgen.field(name)) {
       const place = placeOf(name, word);
-      if (place >= 0) view.facets[name] = [...(view.facets[name] ?? []), place];
+      if (place >= 0) view.facets = { ...view.facets, [name]: [...(batchgen.own(view.facets, name) ?? []), place] };
     } else if (kind === 'in.' && batchgen.field(name)?.numbers) {
       const [least, most] = word.split('..').map((each) => (each === '' || Number.isNaN(Number(each)) ? null : Number(each)));
-      if ((least ?? most ?? null) !== null) view.ranges[name] = [least ?? null, most ?? null];
+      if ((least ?? most ?? null) !== null) view.ranges = { ...view.ranges, [name]: [least ?? null, most ?? null] };
     }
   }
 

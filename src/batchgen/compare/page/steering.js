@@ -21,6 +21,12 @@
     pane.root.addEventListener('pointerleave', () => ear.hover(-1));
   };
 
+  /**
+   * Move as a key says that was pressed where nothing has the focus.
+   * @param {any} pane @param {Ear} ear @param {KeyboardEvent} event
+   */
+  batchgen.steerByKey = (pane, ear, event) => onKey(pane, ear, event);
+
   const tileOf = (target) => (target instanceof Element ? target.closest('.tile') : null);
   const cellOf = (target) => Number(tileOf(target)?.dataset.cell ?? -1);
 

@@ -32,7 +32,7 @@
       if (n > start && wide + width + (n - start) * GAP > room) close(n, scaled(room - (n - start - 1) * GAP, wide));
       wide += width;
     });
-    if (cells.length > start) close(cells.length, rows.length > 0 ? Math.min(1, rows[0].scale) : 1);
+    if (cells.length > start) close(cells.length, Math.min(rows[0]?.scale ?? 1, scaled(room - (cells.length - start - 1) * GAP, wide)));
     return rows;
   }
 

@@ -1,0 +1,1 @@
+globalThis.batchgenLive?.({"version": "e677011158fa84e1", "running": false});

@@ -126,7 +126,7 @@ def _visited(browser, address, *, ready="html[data-ready]", before=None, **how):
         page.wait_for_selector(ready, state="attached")
         yield page, guard
         # What was said last is on its way still.
-        for _ in range(100):
+        for _ in range(50):
             page.wait_for_timeout(20)
             if not guard.waiting:
                 break

@@ -8,7 +8,7 @@ from trials.chromium import until
 MOVING = {
     "name": "moving",
     "set": {"model": "demo_motion", "steps": 1},
-    "prompts": ["a red circle moving right", "a blue square growing"],
+    "prompts": ["a red circle moving right"],
     "seeds": [0, 1],
     "sweep": {"frames": [9, 17, 25]},
     "compare": {"x": "frames", "y": "seed", "page": "prompt"},
@@ -16,10 +16,8 @@ MOVING = {
 
 
 @pytest.fixture(scope="module")
-def moving(ran, compare):
-    run = ran(MOVING)
-    compare(run)
-    return run
+def moving(ran):
+    return ran(MOVING)
 
 
 @pytest.fixture

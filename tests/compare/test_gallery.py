@@ -158,7 +158,7 @@ def test_pages_that_are_open_hear_which_data_is_the_newest_and_how_far_the_run_i
     assert ended == {"version": version, "running": False}
 
 
-@pytest.mark.parametrize("name", ["", "thumbs", "charts"])
+@pytest.mark.parametrize("name", ["", "page", "thumbs", "charts"])
 def test_a_link_in_place_of_a_folder_is_not_followed(evening, tmp_path, name):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

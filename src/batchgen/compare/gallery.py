@@ -1,6 +1,6 @@
 """The gallery: a folder with `index.html` and its data, to be opened from a disk or put on any static host.
 
-The page itself is in `page/`: plain files, which ask nobody for anything. They stay as they are; what a run adds is
+`index.html` and `page/` are plain files that ship with batchgen and ask nobody for anything; what a run adds is
 `data.js`, `live.js`, thumbnails and charts.
 """
 
@@ -28,7 +28,8 @@ DATA, LIVE = "data.js", "live.js"
 _VERSION = "// "
 """Begins the first line of the data, which says its version."""
 _THUMBS, _CHARTS, _ORIGINALS = "thumbs", "charts", "pictures"
-_PAGE = Path(__file__).parent / "page"
+_PAGE = "page"
+_SHIPPED = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,9 @@ def write_gallery(results: Results, folder: Path, wanted: Wanted, extras: Extras
     with said_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _see_real(folder)
-        for source in sorted(_PAGE.iterdir()):
-            _write(folder / source.name, source.read_bytes())
+        (folder / _PAGE).mkdir(exist_ok=True)
+        for source in (*sorted((_SHIPPED / _PAGE).iterdir()), _SHIPPED / INDEX):
+            _write(folder / source.relative_to(_SHIPPED), source.read_bytes())
         extras = replace(extras, charts=_charts(charts, folder, embedded=wanted.small))
         told = facts(results, _shape(results, folder, wanted), extras)
         told |= {"made_with": f"batchgen {__version__}", "version": _version(told)}
@@ -90,7 +92,7 @@ def _version_in(folder: Path) -> str | None:
 
 def _see_real(folder: Path) -> None:
     """Refuse links in place of folders: what is in there is replaced and removed, and a stranger may have made them."""
-    for path in (folder, *(folder / name for name in (_THUMBS, _CHARTS, _ORIGINALS))):
+    for path in (folder, *(folder / name for name in (_PAGE, _THUMBS, _CHARTS, _ORIGINALS))):
         if path.is_symlink():
             raise StoreError("is a symbolic link, and batchgen writes and deletes there; move it away", where=str(path))
 

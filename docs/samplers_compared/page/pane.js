@@ -30,6 +30,8 @@
 
   /** Tiles that may be alive before less is kept to the left and right. */
   const MANY = 1600;
+  /** Tiles that are made at once, before anything has been seen. */
+  const FEW = 400;
 
   batchgen.Pane = class Pane {
     /** @param {HTMLElement} root  The scroller. */
@@ -48,8 +50,8 @@
     }
 
     /**
-     * Show a model. The active cell stays the active one, where the model has it. The first time, only what is seen is
-     * made: whoever shows it must `render` the rest.
+     * Show a model. The active cell stays the active one, where the model has it. The first time, of many
+     * cells only those that are seen are made: whoever shows them must `render` the rest.
      * @param {Model} model
      */
     show(model) {
@@ -65,7 +67,7 @@
       this.measure();
       const [row, column] = (cell >= 0 && model.where(cell)) || [0, 0];
       this.active = { row: Math.min(row, model.rows - 1), column };
-      this.render(first ? 0 : 1);
+      this.render(first && model.rows * model.columns > FEW ? 0 : 1);
       this.spare.clear();
       if (focused) this.activeElement()?.focus({ preventScroll: true });
     }

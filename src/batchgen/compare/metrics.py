@@ -100,7 +100,7 @@ def difference(reference: Iterable[Pixels], picture: Iterable[Pixels]) -> Pair:
         ValueError: they are not, or there are none.
         StoreError: one of them cannot be decoded.
     """
-    from skimage.metrics import mean_squared_error  # noqa: PLC0415
+    from skimage.metrics import mean_squared_error
 
     errors, likenesses = [], []
     for first, second in zip(reference, picture, strict=True):
@@ -115,7 +115,7 @@ def difference(reference: Iterable[Pixels], picture: Iterable[Pixels]) -> Pair:
 
 
 def _likeness(one: Pixels, other: Pixels) -> float:
-    from skimage.metrics import structural_similarity  # noqa: PLC0415
+    from skimage.metrics import structural_similarity
 
     # The settings of Wang et al. 2004, equation 13, and of their own program.
     return float(
@@ -139,7 +139,7 @@ def _measured(pairs: Iterable[tuple[Result, Result]]) -> Iterator[tuple[tuple[st
     if not tasks:
         return
     # Before the threads: an import that several begin at once is where libraries break.
-    import skimage.metrics  # noqa: PLC0415 - half a second, for those alone who compare
+    import skimage.metrics
 
     del skimage
     with ThreadPoolExecutor(os.cpu_count(), "metrics") as pool:

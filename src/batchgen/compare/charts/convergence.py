@@ -173,7 +173,7 @@ def _scale(axes: "Axes", series: Sequence[Series], metric: Metric) -> None:
 
 def _say_ticks(axes: "Axes", low: float, high: float) -> None:
     """Have an axis of SSIM say as few round numbers as will do."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     inside = ([each for each in ticks if low <= each <= high] for ticks in _TICKS)
     chosen = next((ticks for ticks in inside if len(ticks) > 2), None)
@@ -290,7 +290,7 @@ def _any_equal(series: Sequence[Series], metric: Metric) -> bool:
 
 
 def _explain(figure: "Figure", names: Sequence[_Line], *, equal: bool) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
+    from matplotlib.lines import Line2D
 
     handles = [
         Line2D(

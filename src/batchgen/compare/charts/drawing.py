@@ -109,8 +109,8 @@ class Chart:
 @contextmanager
 def drawing() -> Iterator[None]:
     """Return a context in which figures are made and rendered."""
-    import matplotlib as mpl  # noqa: PLC0415 - half a second, for those alone who compare
-    from matplotlib.font_manager import fontManager  # noqa: PLC0415
+    import matplotlib as mpl
+    from matplotlib.font_manager import fontManager
 
     known = {font.name for font in fontManager.ttflist}
     fonts = [name for name in _FONTS if name in known]
@@ -122,7 +122,7 @@ def drawing() -> Iterator[None]:
 
 def figure(height: float, title: str, subtitle: str, *, legend: bool = False) -> "Figure":
     """Return an empty figure, so many inches high and more, under a title and lines that say how it was measured."""
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     lines = wrap(plain(subtitle, 4 * _LETTERS), _LETTERS)
     height += _ROW * (len(lines) - 1)
@@ -203,7 +203,7 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
 
 def number_ticks(axes: "Axes", which: str) -> None:
     """Have a logarithmic axis say plain numbers: matplotlib would write powers as mathematics."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
@@ -213,7 +213,7 @@ def number_ticks(axes: "Axes", which: str) -> None:
 
 def whole_ticks(axes: "Axes") -> None:
     """Have an x axis say whole numbers: nobody takes half a step."""
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 

@@ -167,7 +167,7 @@ def _dots(axes: "Axes", rows: Sequence[str], groups: Sequence[str], numbers: Map
 
 
 def _explain(figure: Any, groups: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
+    from matplotlib.lines import Line2D
 
     drawing.explain(
         figure,

@@ -149,6 +149,34 @@ def test_a_wrong_word_is_answered_in_one_line_and_changes_nothing(rendered, pers
     assert (folder / "outputs/night/gallery/data.js").read_bytes() == before
 
 
+def test_without_a_grid_there_is_one_sheet_of_all_in_the_format_that_is_said(rendered, person_in):
+    folder, _ = rendered
+
+    said = person_in(folder).types("compare", "outputs/night", "--no-grid", "--columns", "6", "--format", "webp")
+
+    assert said.code == 0, said.err
+    assert told(folder / "outputs/night/gallery")["compare"]["grid"] is False
+    assert [path.name for path in (folder / "outputs/night/sheets").iterdir() if path.is_file()] == ["night.webp"]
+
+
+def test_two_runs_of_one_manifest_stand_beside_one_another_picture_by_picture(rendered, person_in):
+    folder, _ = rendered
+    person = person_in(folder)
+    person.types("run", "night.yaml", "--into", "outputs/again", "runtime.threads=1")
+
+    said = person.types("compare", "outputs/night", "outputs/again")
+    refused = person.types("compare", "outputs/night", "outputs/again", "--against", "steps=max")
+
+    assert said.code == 0, said.err
+    assert said.out.startswith("18 pictures in both")
+    data = told(folder / "outputs/night_vs_again/gallery")
+    assert (data["count"], data["runs"], data["compare"]["x"]) == (36, 2, "run")
+    assert len(set(data["id"])) == 36
+    for cell, of in enumerate(data["reference"]["of"]):
+        assert of == (-1 if cell < 18 else data["id"].index(data["id"][cell].removesuffix("~2")))
+    assert (refused.code, "measured against its like" in refused.err) == (2, True)
+
+
 def test_a_folder_that_is_no_run_is_refused(person):
     (person.folder / "holiday").mkdir()
 

@@ -1,5 +1,6 @@
 """`batchgen compare RUN`: sheets, a gallery page, charts and a table of what a run made."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -71,8 +72,10 @@ def compare(words: tuple[str, ...], said: dict[str, Any], **options: Any) -> int
         raise UsageError(f"one run directory, or two to compare; these are {len(runs)}", where=" ".join(words))
     if options["during_run"]:
         os.nice(10)  # the pictures come first
+    if len(runs) == 2 and "against" in said:
+        raise UsageError("of two runs each picture is measured against its like in the first", where="--against")
     directories = [_directory(run) for run in runs]
-    wish = _wish(directories[0], said, others, options)
+    wish = _wish(_how(directories[0] if len(runs) == 1 else None, said), others, options)
     found = compare_run(directories[0], wish) if len(runs) == 1 else compare_two(directories[0], directories[1], wish)
     _tell_pages(found, None if wish.into or len(runs) == 2 else directories[0])
     if not options["during_run"]:
@@ -92,7 +95,7 @@ def _directory(run: Path) -> "RunDirectory":
     return directory
 
 
-def _wish(directory: "RunDirectory", said: dict[str, Any], words: list[str], options: dict[str, Any]) -> "Wish":
+def _wish(how: "Comparing", words: list[str], options: dict[str, Any]) -> "Wish":
     from dataclasses import replace
 
     from batchgen.compare.comparing import Wish
@@ -107,30 +110,28 @@ def _wish(directory: "RunDirectory", said: dict[str, Any], words: list[str], opt
     changed = {"sheet_format": options["kind"], "sheets": options["sheets"], "gallery": options["gallery"]}
     changed |= {"sheets": False, "gallery": True, "metrics": ()} if during else {}
     output = replace(output, **{name: value for name, value in changed.items() if value is not None})
-    how = _how(directory, said)
-    where = "--against" if "against" in said else "compare.against"
-    return Wish(how=how, output=output, into=options["into"], charts=not during, small=options["small"], where=where)
+    return Wish(how=how, output=output, into=options["into"], charts=not during, small=options["small"])
 
 
-def _how(directory: "RunDirectory", said: dict[str, Any]) -> "Comparing":
-    """Return what the manifest says of comparison, with the command line's words instead where it has any."""
+def _how(directory: "RunDirectory | None", said: dict[str, Any]) -> "Comparing":
+    """Return what the command line says of comparison; where it is silent, what the manifest of a single run does."""
     from dataclasses import replace
 
     from batchgen.errors import UsageError
     from batchgen.manifest import Comparing, read_manifest
 
-    try:
-        how = read_manifest(directory.manifest).compare or Comparing()
-    except UsageError:  # pictures that were only upscaled have none
-        how = Comparing()
-    sides = {"x", "y", "page"}
-    if said.keys() & sides:
-        said = dict.fromkeys(sides) | {"grid": True} | said
-    if said.get("grid") is False and any(said.get(side) for side in sides):
-        raise UsageError("without a grid there are no axes to put on its sides", where="--no-grid")
+    sides = ("x", "y", "page")
     named = [axis for side in sides if (axis := said.get(side))]
+    if named and "grid" in said:
+        raise UsageError("without a grid there are no axes to put on its sides", where="--no-grid")
     if len(set(named)) < len(named):
         raise UsageError("--x, --y and --page are different axes", where=" ".join(named))
+    how = Comparing()
+    if directory is not None:
+        with contextlib.suppress(UsageError):  # pictures that were only upscaled have no manifest
+            how = read_manifest(directory.manifest).compare or how
+    if named or "grid" in said:
+        how = replace(how, x=None, y=None, page=None, grid=True)
     return replace(how, **said)
 
 

@@ -44,7 +44,7 @@ class Wish:
     """Whether charts are drawn, which takes some seconds; what they say is said either way."""
     small: bool = False
     """Whether that holds thumbnails and no pictures."""
-    where: str | None = None
+    where: str = "--against"
     """What to call the place where the reference is said, in an error."""
 
 

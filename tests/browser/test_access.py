@@ -171,7 +171,7 @@ def test_tab_reaches_every_control_and_shows_where_it_is(visit, compared, addres
     controls = page.eval_on_selector_all(
         "button[id], select[id], input[id]",
         """all => all.filter(each => each.checkVisibility({visibilityProperty: true}) && !each.disabled
-            && each.tabIndex >= 0 && !each.closest('#grid, dialog')).map(each => each.id)""",
+            && !each.closest('#grid, dialog, [role=tablist]')).map(each => each.id)""",
     )
 
     seen = []

@@ -77,7 +77,7 @@ def test_search_finds_words_of_prompts(wall, facts):
     blue = [cell for cell in range(96) if "blue" in facts.coordinates(cell)["prompt"]]
 
     wall.keyboard.press("/")
-    wall.keyboard.type('BLUE "quoted"')
+    wall.keyboard.type('BLUE "quoted" $home')
 
     shows(wall, blue)
     assert len(blue) == 48

@@ -12,7 +12,7 @@ from trials.chromium import until
 FAKE = "runtime.engine=fake"
 AWKWARD = {
     "name": "awkward",
-    "set": {"width": 64, "height": 48, "negative_prompt": "blur, 'noise', $HOME", "clip_skip": 1},
+    "set": {"width": 48, "height": 40, "negative_prompt": "blur, 'noise', $HOME", "emphasis": "none"},
     "prompts": [
         'she said "no"; it\'s $HOME `id` \\ and 100%!',
         "two\nlines # no comment, a: b, {a|b} ${x}",

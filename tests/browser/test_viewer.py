@@ -240,3 +240,17 @@ def test_the_arrows_lead_to_the_neighbours(viewer, facts, pair):
     viewer.keyboard.press("Escape")
     expect(viewer.locator("#viewer")).to_be_hidden()
     expect(viewer.locator(f'#grid [data-cell="{pair[0]}"]')).to_be_focused()
+
+
+def test_a_key_right_after_closing_does_not_open_it_again(viewer):
+    """The dialog's `close` event comes a task after it is gone from the screen."""
+    viewer.evaluate(
+        """() => {
+            document.querySelector('#viewer').close();
+            document.dispatchEvent(new KeyboardEvent('keydown', {key: 'w', bubbles: true}));
+        }"""
+    )
+
+    expect(viewer.locator("#grid")).to_have_attribute("data-mode", "wall")
+    expect(viewer.locator("#viewer")).to_be_hidden()
+    until(viewer, "!location.hash.includes('open')")

@@ -273,7 +273,7 @@
   function onView(changed) {
     if (changed.length !== 1 || changed[0] !== 'open') show();
     const { open } = batchgen.view;
-    if (open) batchgen.openViewer?.(...open);
+    if (open && changed.includes('open')) batchgen.openViewer?.(...open);
   }
 
   function onMarks(detail) {
